@@ -78,7 +78,7 @@ def _build_choice(choice: Any, position: int, body: Json, quirks: Quirks) -> Jso
     message: Json = {"role": "assistant", "content": None, **delta}
     last_delta, finish_reason = builder.finish(body)
     _add_last_delta(message, last_delta)
-    if not any([value for name, value in message.items() if name != "role"]):
+    if not any(value for name, value in message.items() if name != "role"):
         message["content"] = ""  # null would be refused when it comes back as history
     extra = {
         name: value
