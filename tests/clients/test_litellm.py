@@ -3,6 +3,9 @@ back so: the thoughts of a model and their signatures must reach the model all t
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+
 import pytest
 
 from tests.clients.conftest import Gateway
@@ -12,6 +15,14 @@ pytestmark = [
     pytest.mark.slow,  # The dependency group `clients` has LiteLLM, which `.ci/full` installs.
     pytest.mark.filterwarnings("ignore"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def event_loop() -> Iterator[None]:
+    """One that is closed: LiteLLM asks for the thread's, which asyncio makes and leaves open."""
+    with asyncio.Runner() as runner:
+        runner.get_loop()
+        yield
 
 
 def test_a_conversation_with_tools(gateway: Gateway) -> None:
