@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
-from native_api.dialects.shared.issuers import IssuerMarker
+from native_api.dialects.shared.issuers import MARKED_MEMBERS, IssuerMarker
 from native_api.exceptions import NativeError, UpstreamError
 from native_api.types import ForwardedEvent
 
 T = TypeVar("T")
+
+has_nothing_to_mark: Final = MARKED_MEMBERS.isdisjoint
+"""Whether a delta has no member with marks. Every chunk of text is asked, so the loops around it
+call nothing else."""
 
 
 def guard(read: Callable[..., T]) -> Callable[..., T]:
@@ -49,10 +53,10 @@ def guard_chunks(read: Callable[..., Iterable[Any]]) -> Callable[..., list[Any]]
     def guarded_read(parser: Any, *arguments: Any) -> list[Any]:
         try:
             chunks = list(read(parser, *arguments))
-            marker = parser.marker
-            if marker is not None:
-                for chunk in chunks:
-                    marker.mark_chunk(chunk)
+            for chunk in chunks:
+                for choice in chunk["choices"]:
+                    if not has_nothing_to_mark(choice["delta"]) and parser.marker is not None:
+                        parser.marker.mark_choice(choice)
             return chunks
         except NativeError:
             raise
@@ -71,8 +75,11 @@ def guard_events(
     def guarded_read(editor: Any, *arguments: Any) -> Sequence[ForwardedEvent]:
         try:
             events = read(editor, *arguments)
-            marker = editor.parser.marker
-            return events if marker is None else _mark_events(marker, events)
+            for chunk, _ in events:
+                for choice in chunk["choices"]:
+                    if not has_nothing_to_mark(choice["delta"]):
+                        return _mark_events(editor.parser.marker, events)
+            return events
         except NativeError:
             raise
         except Exception as error:
@@ -82,14 +89,19 @@ def guard_events(
 
 
 def _mark_events(
-    marker: IssuerMarker, events: Sequence[ForwardedEvent]
+    marker: IssuerMarker | None, events: Sequence[ForwardedEvent]
 ) -> Sequence[ForwardedEvent]:
-    marked = None
-    for index, event in enumerate(events):
-        if marker.mark_chunk(event.chunk):
-            marked = marked or [*events]
-            marked[index] = ForwardedEvent(event.chunk, None)
-    return marked or events
+    if marker is None:
+        return events
+    return [
+        ForwardedEvent(event.chunk, None) if _mark_choices(marker, event.chunk) else event
+        for event in events
+    ]
+
+
+def _mark_choices(marker: IssuerMarker, chunk: Any) -> bool:
+    """Whether any choice of the chunk got a mark; each is marked."""
+    return True in [marker.mark_choice(choice) for choice in chunk["choices"]]
 
 
 def mark_stream(make: Callable[..., Any]) -> Callable[..., Any]:

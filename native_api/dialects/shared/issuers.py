@@ -61,14 +61,9 @@ class IssuerMarker:
         self._marked: set[tuple[Any, ...]] = set()
         """Choice, list, index and vendor of what is marked."""
 
-    def mark_chunk(self, chunk: Any) -> bool:
-        """Mark the items that begin in a chunk. Returns whether there are any."""
-        is_marked = False
-        for choice in chunk["choices"]:
-            delta = choice["delta"]
-            if not MARKED_MEMBERS.isdisjoint(delta) and self._mark_message(delta, choice["index"]):
-                is_marked = True
-        return is_marked
+    def mark_choice(self, choice: Any) -> bool:
+        """Mark the items that begin in a chunk's choice. Returns whether there are any."""
+        return self._mark_message(choice["delta"], choice["index"])
 
     def mark_reply(self, reply: Any) -> Any:
         """The complete reply with marks; itself if there is nothing to mark."""
