@@ -50,6 +50,7 @@ from native_api.dialects.shared.request_fields import (
     is_default,
     is_hint,
     is_model_default,
+    leave_out_needless_effort,
     unify_sampling,
 )
 from native_api.dialects.shared.token_counts import join_usage
@@ -208,7 +209,7 @@ class Dialect(ABC):
         chat = disable_storing(chat, target, omitted)
         if not chat.keys().isdisjoint(EXTENSION_FIELDS):
             chat = self.unify_extensions(chat, target, omitted)
-        chat = _leave_out_needless_effort(chat, target)
+        chat = leave_out_needless_effort(chat, target)
         chat = apply_tool_rules(chat, self.tool_rules(target), omitted)
         options = self.read_options(chat, target)
         unsupported = self.unsupported_fields(chat, target)
@@ -393,10 +394,3 @@ class Dialect(ABC):
     @abstractmethod
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         """The error of a non-2xx answer. Names in `headers` are lower-case."""
-
-
-def _leave_out_needless_effort(chat: ChatRequest, target: Target) -> ChatRequest:
-    """Leave out an effort of `none` for a model that never reasons: that changes nothing."""
-    if chat.get("reasoning_effort") != "none" or find_rule(target).reasoning != "never":
-        return chat
-    return {**chat, "reasoning_effort": None}  # type: ignore[typeddict-item]

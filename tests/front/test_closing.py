@@ -115,7 +115,7 @@ def test_a_field_whose_name_would_break_a_header(
     failing: Site, upstream: Upstream, request: pytest.FixtureRequest
 ) -> None:
     chat = endless(upstream, request, failing)
-    odd = {"a\r\nset-cookie: x=1": 1, "b\u2028é\x00": 1, "c" * 5000: 1}
+    odd = {"a\r\nset-cookie: x=1": 1, "b\u2028é\x00": 1, "c" * 100: 1}
     url = f"{failing.url}{PATH}"
     with (
         httpx.Client(headers=failing.headers, trust_env=False, timeout=60) as client,
@@ -125,8 +125,7 @@ def test_a_field_whose_name_would_break_a_header(
         omitted = answer.headers["x-native-omitted"]
         assert answer.status_code == 200
         assert "set-cookie" not in answer.headers
-        assert omitted.startswith("a??set-cookie: x=1, b????, ccc".replace("b????", "b???"))
-        assert len(omitted) == 1000
+        assert omitted == "a??set-cookie: x=1, b???, " + "c" * 80
     everything_is_closed(failing, upstream, chat, {"client_closed"})
 
 

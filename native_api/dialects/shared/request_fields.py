@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from native_api.dialects.shared.model_rules import find_rule
 from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Target
 from native_api.types.chat import EXTENSION_FIELDS
@@ -107,3 +108,10 @@ def disable_storing(chat: ChatRequest, target: Target, omitted: list[str]) -> Ch
         return chat
     omitted.append("store")
     return {**chat, "store": False}
+
+
+def leave_out_needless_effort(chat: ChatRequest, target: Target) -> ChatRequest:
+    """Leave out an effort of `none` for a model that never reasons: that changes nothing."""
+    if chat.get("reasoning_effort") != "none" or find_rule(target).reasoning != "never":
+        return chat
+    return {**chat, "reasoning_effort": None}  # type: ignore[typeddict-item]
