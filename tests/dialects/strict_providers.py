@@ -213,9 +213,7 @@ class ResponsesProvider(StrictProvider):
             ResponseCreateParamsNonStreaming,
         )
 
-        # The API takes a refusal without an id, which the types of its SDK require.
-        items = [item for item in body["input"] if not is_refusal(item)]
-        check_type(ResponseCreateParamsNonStreaming, {**body, "input": items})
+        check_type(ResponseCreateParamsNonStreaming, body)
         kinds = [item.get("type", "message") for item in body["input"]]
         for kind, following in zip(kinds, [*kinds[1:], None], strict=True):
             assert kind != "reasoning" or following in FOLLOW_REASONING
@@ -405,11 +403,6 @@ class OllamaProvider(StrictProvider):
             "prompt_eval_count": 1,
             "eval_count": 1,
         }  # fmt: skip
-
-
-def is_refusal(item: Json) -> bool:
-    content = item.get("content")
-    return isinstance(content, list) and any(part["type"] == "refusal" for part in content)
 
 
 def iterate_blocks(turns: Iterable[Json]) -> Iterator[Json]:

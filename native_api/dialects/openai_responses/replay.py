@@ -45,7 +45,8 @@ def replay_turn(message: Mapping[str, Any], calls: list[Json], stored: bool) -> 
             items.append(item["item"])
     items += _build_message(text[text_end:], head)
     if refusal:
-        items.append({"role": "assistant", "content": [{"type": "refusal", "refusal": refusal}]})
+        # As text: a part of the type `refusal` needs the id of a message, which nobody has stored.
+        items.append({"role": "assistant", "content": refusal})
     return items + calls[calls_end:]
 
 
