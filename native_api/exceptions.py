@@ -101,6 +101,7 @@ class UnsupportedField(InvalidRequest):
 
     def __init__(self, param: str, reason: str) -> None:
         super().__init__(f"{param}: {reason}", param=param)
+        self.path, self.reason = param, reason
 
 
 class NotAuthenticated(NativeError):

@@ -16,6 +16,7 @@ LEVELS = [
     {"forks"},
     {"types", "exceptions", "logs", "signals", "bounded_cache"},
     {"conf"},
+    {"secret_keys"},
     {"dialects", "background", "models"},
     {"usage", "hooks"},
     {"operations"},

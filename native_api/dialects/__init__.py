@@ -9,7 +9,7 @@ from typing import Final
 
 from native_api.dialects.anthropic.dialect import Anthropic
 from native_api.dialects.anthropic.vertex import AnthropicVertex
-from native_api.dialects.base import Dialect, StreamEditor, StreamParser, parse_event
+from native_api.dialects.base import Dialect
 from native_api.dialects.bedrock.dialect import Bedrock
 from native_api.dialects.cohere.dialect import Cohere
 from native_api.dialects.gemini.dialect import Gemini
@@ -28,6 +28,7 @@ from native_api.dialects.shared.gateway_owned import OwnedMembers
 from native_api.dialects.shared.parts import read_parts, read_text
 from native_api.dialects.shared.request_fields import read_max_tokens, read_stop_sequences
 from native_api.dialects.shared.token_counts import build_usage, read_count
+from native_api.dialects.streams import StreamEditor, StreamParser, parse_event
 from native_api.types.registry import Registry
 
 __all__ = [

@@ -26,17 +26,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-import orjson
-
-from native_api.dialects.guards import guard_dialect, guard_editor, guard_parser
+from native_api.dialects.guards import guard_dialect
 from native_api.dialects.shared import body_inspection, field_members, unknown_members
 from native_api.dialects.shared.call_ids import ANY_ID, CallIdRule
 from native_api.dialects.shared.earlier_turns import prepare_messages
 from native_api.dialects.shared.gateway_owned import OwnedMembers
-from native_api.dialects.shared.issuers import IssuerMarker
 from native_api.dialects.shared.json_values import encode
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import (
@@ -53,104 +50,26 @@ from native_api.dialects.shared.request_fields import (
     leave_out_needless_effort,
     unify_sampling,
 )
-from native_api.dialects.shared.token_counts import join_usage
 from native_api.dialects.shared.tool_rules import (
     NO_RULES,
     TOOL_RULES,
     ToolRules,
     apply_tool_rules,
 )
+from native_api.dialects.streams import StreamEditor, StreamParser
 from native_api.exceptions import InvalidRequest, UnsupportedField, UpstreamError
 from native_api.types import (
     ChatCompletion,
-    ChatCompletionChunk,
     ChatRequest,
     EmbeddingsReply,
     EmbeddingsRequest,
-    Event,
-    ForwardedEvent,
     Json,
     Target,
     UpstreamRequest,
-    Usage,
 )
 from native_api.types.chat import EXTENSION_FIELDS, ROUTING_FIELDS, UNIFIED_FIELDS
 
 Framing = Literal["sse", "ndjson", "eventstream"]
-
-
-def parse_event(event: Event) -> Any:
-    """The JSON of a stream event. Raises UpstreamError if it is not JSON."""
-    try:
-        return orjson.loads(event.data)
-    except orjson.JSONDecodeError:
-        raise UpstreamError("The provider sent a stream event that is not JSON.") from None
-
-
-class StreamParser(ABC):
-    """Turns the events of one reply into unified chunks. Fed one event at a time.
-
-    `usage` is correct at any moment, and None before any report.
-    """
-
-    usage: Usage | None = None
-    """What the provider has reported so far, which `record_usage` adds up."""
-    marker: IssuerMarker | None = None
-    """Marks what the provider issued; `Dialect.stream` sets it."""
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        guard_parser(cls)
-
-    def record_usage(self, usage: Usage | None) -> None:
-        """Add a report of usage to the earlier ones: output only grows, of input the last count
-        holds, and zeros change nothing.
-
-        The rules are those of `shared.token_counts`.
-        """
-        if usage is not None:
-            self.usage = usage if self.usage is None else join_usage(self.usage, usage)
-
-    def pending_delta(self) -> Json:
-        """What was read but is in no chunk yet, as a delta. It is counted if the stream breaks."""
-        return {}
-
-    @abstractmethod
-    def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
-        """The chunks of this event, often none. Raises UpstreamError if it is an error."""
-
-    @abstractmethod
-    def close(self) -> Iterable[ChatCompletionChunk]:
-        """The last chunks of the stream. Raises UpstreamError if the reply was cut short.
-
-        Called once, when the upstream closed the connection cleanly.
-        """
-
-
-class StreamEditor(ABC):
-    """Passes on the events of one reply to a client that speaks the same wire.
-
-    Fed one event at a time, as a parser is. `parser` reads every event on the way, so that usage,
-    output and end are known.
-    """
-
-    usage_event: ForwardedEvent | None = None
-    """The provider's own event that reports the usage, if clients know it in this form."""
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        guard_editor(cls)
-
-    def __init__(self, parser: StreamParser) -> None:
-        self.parser = parser
-
-    @abstractmethod
-    def feed(self, event: Event) -> Sequence[ForwardedEvent]:
-        """What goes on of this event, often the event itself. Raises UpstreamError for an error."""
-
-    @abstractmethod
-    def close(self) -> Sequence[ForwardedEvent]:
-        """The last events. Raises UpstreamError if the reply was cut short."""
 
 
 class Dialect(ABC):
@@ -234,9 +153,19 @@ class Dialect(ABC):
             self.url(chat, target), body, headers, tuple(dict.fromkeys(omitted)), content
         )
 
+    def forwarder(self, wire: str, target: Target) -> Dialect | None:
+        """The dialect that passes on what clients of this wire wrote to this target; None if their
+        requests have to be translated."""
+        return self if wire and wire == self.wire else None
+
     def forward(self, body: Json, target: Target) -> UpstreamRequest:
         """The upstream request for a client's body on this wire. Raises InvalidRequest."""
-        raise NotImplementedError(f"{self.name} is no wire of clients")
+        raise NotImplementedError(f"{self.name} is not a wire of clients")
+
+    def forward_reply(self, body: Json, target: Target) -> Json | None:
+        """The provider's complete reply as a client of this wire gets it, with the marks of its
+        issuer. None if it gets the unified reply."""
+        return None
 
     def unify_extensions(
         self, chat: ChatRequest, target: Target, omitted: list[str]

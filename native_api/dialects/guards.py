@@ -75,8 +75,10 @@ def guard_events(
     def guarded_read(editor: Any, *arguments: Any) -> Sequence[ForwardedEvent]:
         try:
             events = read(editor, *arguments)
-            for chunk, _ in events:
-                for choice in chunk["choices"]:
+            if not editor.is_stamped:
+                return events
+            for event in events:
+                for choice in event.chunk["choices"]:
                     if not has_nothing_to_mark(choice["delta"]):
                         return _mark_events(editor.parser.marker, events)
             return events

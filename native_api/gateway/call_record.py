@@ -22,6 +22,7 @@ from native_api.operations import CHAT, Operation
 from native_api.pricing import lookup
 from native_api.types import (
     Caller,
+    ClientBody,
     Json,
     Target,
     Usage,
@@ -74,6 +75,8 @@ class CallRecord:
         self.usage: Usage | None = None
         self.upstream: Upstream | None = None
         self.reservation: SettlesLimits | None = None
+        self.client_body: ClientBody | None = None
+        """The request in the client's own words, if they are not those of `body`."""
         self.requested_model: Named | None = None
         """The requested model as the catalog resolves it; None before that."""
         self._is_counted = False
@@ -130,7 +133,9 @@ class CallRecord:
         self._is_counted = True
 
     def _sent_tokens(self) -> int:
-        return self.attempts.sent_tokens or self.operation.estimate_input(self.body)
+        return self.attempts.sent_tokens or self.operation.estimate_input(
+            self.body if self.client_body is None else self.client_body.body
+        )
 
     # --- the end ---------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from native_api import background
 from native_api.access.model_access import resolve_caller
@@ -46,6 +46,7 @@ from native_api.types import (
     EmbeddingsReply,
     EmbeddingsRequest,
     ForwardedEvent,
+    Json,
 )
 
 target_pool.health.request_probe = health_probes.schedule
@@ -67,17 +68,30 @@ class EmbedReply:
     headers: dict[str, str]
 
 
+class CallReply(NamedTuple):
+    """The unified reply, and the headers that describe the call.
+
+    `forwarded` is the reply in the client's own words, if the target speaks them.
+    """
+
+    reply: Any
+    headers: dict[str, str]
+    forwarded: Json | None = None
+
+
 async def complete(chat: ChatRequest, caller: Caller, request_id: str = "") -> Reply:
     """The complete reply, also if `chat` asks for a stream. Raises NativeError.
 
     Cancelling closes the upstream connection.
     """
-    return Reply(*await call(CHAT, {**chat, "stream": False}, caller, request_id))
+    answer = await call(CHAT, {**chat, "stream": False}, caller, request_id)
+    return Reply(answer.reply, answer.headers)
 
 
 async def embed(request: EmbeddingsRequest, caller: Caller, request_id: str = "") -> EmbedReply:
     """The embeddings of the request's inputs. Raises NativeError."""
-    return EmbedReply(*await call(EMBEDDINGS, request, caller, request_id))
+    answer = await call(EMBEDDINGS, request, caller, request_id)
+    return EmbedReply(answer.reply, answer.headers)
 
 
 async def call(
@@ -86,12 +100,15 @@ async def call(
     caller: Caller,
     request_id: str = "",
     client_body: ClientBody | None = None,
-) -> tuple[Any, dict[str, str]]:
-    """The complete reply to a unified request of this kind, and the headers that describe the call.
+    endpoint: str = "",
+) -> CallReply:
+    """The complete reply to a unified request of this kind.
 
-    `client_body` goes on to targets that speak its wire. Raises NativeError.
+    `client_body` goes on to targets that speak its wire; then `body` needs only what routing and
+    limits read. `endpoint` is that of the usage record, if it is not the operation's. Raises
+    NativeError.
     """
-    call_record = CallRecord(body, caller, request_id or new_request_id(), operation)
+    call_record = CallRecord(body, caller, request_id or new_request_id(), operation, endpoint)
     hooks = HookedCall(call_record, caller)
     with _adding_headers(call_record), call_record:
         async with hooks:
@@ -104,7 +121,9 @@ async def call(
                 ReplyHead(call_record, upstream.reply).complete(upstream.reply)
             call_record.on_reply(upstream.reply)
             reply = await hooks.after_call(upstream.reply)
-            return reply, reply_headers(call_record, upstream.omitted)
+            return CallReply(
+                reply, reply_headers(call_record, upstream.omitted), upstream.forwarded
+            )
 
 
 async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> CallStream:
@@ -116,13 +135,17 @@ async def stream(chat: ChatRequest, caller: Caller, request_id: str = "") -> Cal
 
 
 async def open_stream(
-    body: Any, caller: Caller, request_id: str = "", client_body: ClientBody | None = None
+    body: Any,
+    caller: Caller,
+    request_id: str = "",
+    client_body: ClientBody | None = None,
+    endpoint: str = "",
 ) -> CallStream:
     """`stream` for clients: `client_body` goes on to targets that speak its wire.
 
     Their events come back as ForwardedEvents, see `CallStream.is_forwarded`.
     """
-    call_record = CallRecord(body, caller, request_id or new_request_id())
+    call_record = CallRecord(body, caller, request_id or new_request_id(), CHAT, endpoint)
     hooks = HookedCall(call_record, caller)
     with _adding_headers(call_record), call_record.recording_failures():
         async with hooks:
@@ -151,7 +174,7 @@ async def _admit(
     caller = await resolve_caller(caller)
     plan = await resolve_call(body, caller)
     plan.caller, plan.operation = caller.identity, call_record.operation
-    plan.client_body = client_body
+    plan.client_body = call_record.client_body = client_body
     await lookup.ensure_ready()
     call_record.reservation = reservation = CallReservation(body, plan, call_record.record_id)
     await reservation.load_rules(caller)
@@ -200,7 +223,7 @@ class CallStream:
                         if error is not None:
                             raise error
                 call_record.on_usage(self._upstream.usage)
-                last = [self._usage_item()] if self._wants_usage else []
+                last = self._last_items()
                 if change is not None:
                     last, error = await change(last)
                     if error is not None:
@@ -210,7 +233,9 @@ class CallStream:
 
     def _stamp(self, batch: list[Any]) -> list[Any]:
         """The chunks of a batch. All of them have the same head."""
-        chunks = [chunk for chunk, _ in batch] if self.is_forwarded else batch
+        chunks = [event.chunk for event in batch] if self.is_forwarded else batch
+        if not self._upstream.is_stamped:
+            return chunks
         head = self._head
         if head is None:
             head = self._head = ReplyHead(self._call_record, chunks[0])
@@ -222,6 +247,12 @@ class CallStream:
                 head.apply(chunk)
                 batch[index] = ForwardedEvent(chunk, None)
         return chunks
+
+    def _last_items(self) -> list[Any]:
+        """What goes on after the usage is recorded."""
+        if not self._upstream.is_stamped:
+            return list(self._upstream.last_events)
+        return [self._usage_item()] if self._wants_usage else []
 
     def _usage_item(self) -> Any:
         """The last item: the provider's own event if it reports what is recorded."""

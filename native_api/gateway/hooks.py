@@ -60,16 +60,36 @@ class HookedCall:
         NativeError if a hook refuses the call."""
         if not any(self._chain):
             return body, client_body
+        if client_body is not None and not client_body.is_unified_wire:
+            return await self._before_foreign_call(client_body, body)
         written = body if client_body is None else client_body.body
-        call = self._call = self._describe(written, client_body.wire if client_body else "")
-        for hook in self._chain.before_call:
-            _check_body(hook, call, await _run(hook, call))
-        _keep_stream(call.body, written)
+        call = await self._run_before_call(written, client_body.wire if client_body else "")
         if call.body == written:
             return body, client_body
         unified: Any = call.body if client_body is None else client_body.unify(call.body)
         self._record.set_body(unified)
-        return unified, client_body and client_body._replace(body=call.body)
+        return unified, client_body and client_body.replace(call.body, unified)
+
+    async def _before_foreign_call(
+        self, client_body: ClientBody, body: Any
+    ) -> tuple[Any, ClientBody | None]:
+        """The same for a client of an API whose words hooks do not know: they see the unified
+        request and replies. What they change is translated for every target."""
+        written = client_body.unified
+        call = await self._run_before_call(written, "")
+        if call.body != written:
+            self._record.set_body(call.body)
+            return call.body, None
+        if self._chain.after_call or self._chain.on_chunk:
+            client_body.forwards_replies = False
+        return body, client_body
+
+    async def _run_before_call(self, written: Any, wire: str) -> Call:
+        call = self._call = self._describe(written, wire)
+        for hook in self._chain.before_call:
+            _check_body(hook, call, await _run(hook, call))
+        _keep_stream(call.body, written)
+        return call
 
     def _describe(self, written: Mapping[str, Any], wire: str) -> Call:
         record = self._record

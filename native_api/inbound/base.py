@@ -6,26 +6,47 @@ streams and errors in its API's words. It knows nothing of providers.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from typing import Any, ClassVar, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 import orjson
 
 from native_api.exceptions import NativeError
 from native_api.operations import Operation
-from native_api.types import ClientBody, ForwardedEvent
+from native_api.types import ClientBody, ForwardedEvent, Json
+
+
+class Seal(Protocol):
+    """Seals what only this gateway reads when the caller sends it back
+    (`access.sealing.CallerSeal`)."""
+
+    def seal(self, value: Any) -> str: ...
+    def open(self, text: Any) -> Any:
+        """The sealed value; None if the text is another caller's, altered, or not sealed."""
+
+
+class ClientContext(NamedTuple):
+    """What an inbound format may know of a request besides its body."""
+
+    headers: Mapping[str, str]
+    """The request's headers. Names are compared without case."""
+    seal: Seal
 
 
 class ParsedRequest(NamedTuple):
-    """A checked request. `body` is the unified request; `dropped_fields` are unknown ones.
+    """A checked request. `dropped_fields` are unknown ones.
 
-    `client_body` is the request in the client's words, if there are providers that speak them.
+    `body` is the unified request. If it is expensive to make, it is only its head, without the
+    conversation: `client_body` makes the whole when somebody needs it. `client_body` is the request
+    in the client's words, if there are providers that speak them.
     """
 
     body: Any
     dropped_fields: list[str]
     client_body: ClientBody | None = None
+    context: ClientContext | None = None
 
 
 class StreamWriter(ABC):
@@ -61,25 +82,52 @@ class InboundFormat(ABC):
     """The wire that clients of this API speak, if there are providers that speak it too
     (`Dialect.wire`)."""
 
+    endpoint: ClassVar[str] = ""
+    """The path below `v1/` in usage records, if it is not the operation's."""
+    field_names: ClassVar[Mapping[str, str]] = {}
+    """Unified field -> this API's word for it, if it has another."""
+
     @abstractmethod
-    def parse(self, data: dict[str, Any]) -> ParsedRequest:
+    def parse(self, data: dict[str, Any], context: ClientContext) -> ParsedRequest:
         """The unified request of a JSON body. Raises InvalidRequest."""
 
     @abstractmethod
-    def error(self, error: NativeError) -> bytes:
+    def error(self, error: NativeError, request_id: str) -> bytes:
         """The body of an error response."""
+
+    def status(self, error: NativeError) -> int:
+        """The status of an error response."""
+        return error.status
 
     def headers(self, headers: dict[str, str]) -> dict[str, str]:
         """The headers of any response in this API's names; by default in OpenAI's."""
         return headers
 
-    def reply(self, reply: Any) -> bytes:
+    def reply(self, parsed: ParsedRequest, reply: Any) -> bytes:
         """The body of a complete reply."""
         return to_json(reply)
 
-    def stream(self) -> StreamWriter:
+    def forward(self, parsed: ParsedRequest, body: Json) -> bytes:
+        """The body of a provider's reply on this format's wire."""
+        raise NotImplementedError(f"{self.wire} is translated in any case")
+
+    def stream(self, parsed: ParsedRequest) -> StreamWriter:
         """A writer for one stream. Only for operations that have streams."""
         raise NotImplementedError(f"{self.operation.name} has no streams")
+
+    def rename_fields(self, names: Iterable[str]) -> list[str]:
+        """The unified fields in this API's words."""
+        return [self.rename_field(name) for name in names]
+
+    def rename_field(self, path: str) -> str:
+        """The same for one path, such as `messages[0].content`, of which the field is renamed."""
+        name = FIELD_NAME.match(path)
+        if name is None or name[0] not in self.field_names:
+            return path
+        return self.field_names[name[0]] + path[name.end() :]
+
+
+FIELD_NAME: Final = re.compile(r"[a-z_]+")
 
 
 def to_json(value: Any) -> bytes:

@@ -3,29 +3,26 @@ moments that are aware with every USE_TZ."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 from collections.abc import Sequence
 from contextlib import suppress
 from decimal import ROUND_HALF_EVEN, Context, Decimal
-from functools import lru_cache
 from typing import Any, Final
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.fernet import InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
 from django.utils import timezone
 
-from native_api.conf import native_settings
 from native_api.exceptions import UnreadableSecret
+from native_api.secret_keys import make_cipher, secret_keys
 from native_api.types import Secret
 from native_api.types.config import COST_DECIMALS
 
+PURPOSE: Final = b"native_api.models.fields.EncryptedTextField"
 STORED_PREFIX: Final = "fernet:"
 """Distinguishes stored text from a key that somebody enters."""
 
@@ -110,7 +107,7 @@ class EncryptedTextField(models.TextField):
         if not value or not isinstance(value, Secret):
             return value
         content = json.dumps([self._binding(row), value]).encode()
-        return EncryptedText(STORED_PREFIX + _cipher(_keys()).encrypt(content).decode())
+        return EncryptedText(STORED_PREFIX + _cipher(secret_keys()).encrypt(content).decode())
 
     def _binding(self, row: Any) -> str:
         """A digest of the values that the text may be used with. Empty values of any type are
@@ -128,7 +125,9 @@ class _SecretAttribute(DeferredAttribute):
 
 def _decrypt(stored: EncryptedText, binding: str) -> Secret:
     try:
-        bound_to, text = json.loads(_cipher(_keys()).decrypt(stored.removeprefix(STORED_PREFIX)))
+        bound_to, text = json.loads(
+            _cipher(secret_keys()).decrypt(stored.removeprefix(STORED_PREFIX))
+        )
     except (InvalidToken, ValueError):
         raise UnreadableSecret(
             "its stored key cannot be read with this site's SECRET_KEY",
@@ -145,37 +144,20 @@ def _decrypt(stored: EncryptedText, binding: str) -> Secret:
     return Secret(text)
 
 
+def _cipher(keys: tuple[str, ...]) -> MultiFernet:
+    return make_cipher(PURPOSE, keys)
+
+
 def _rotate(stored: EncryptedText) -> EncryptedText:
     """The same text, encrypted with the first key. A token that no key can decrypt stays as it is,
     because its key may be configured again."""
-    token, keys = stored.removeprefix(STORED_PREFIX), _keys()
+    token, keys = stored.removeprefix(STORED_PREFIX), secret_keys()
     try:
         _cipher(keys[:1]).decrypt(token)
     except InvalidToken:
         with suppress(InvalidToken):
             return EncryptedText(STORED_PREFIX + _cipher(keys).rotate(token).decode())
     return stored
-
-
-def _keys() -> tuple[str, ...]:
-    return tuple(native_settings.SECRET_KEYS) or (
-        settings.SECRET_KEY,
-        *settings.SECRET_KEY_FALLBACKS,
-    )
-
-
-@lru_cache(maxsize=8)
-def _cipher(keys: tuple[str, ...]) -> MultiFernet:
-    return MultiFernet([Fernet(_derive(key)) for key in keys])
-
-
-def _derive(key: str) -> bytes:
-    """A Fernet key from a passphrase that already has enough entropy, which Django checks for
-    `SECRET_KEY`."""
-    derived = HKDF(
-        SHA256(), 32, salt=None, info=b"native_api.models.fields.EncryptedTextField"
-    ).derive(key.encode())
-    return base64.urlsafe_b64encode(derived)
 
 
 MONEY_PLACES: Final = COST_DECIMALS

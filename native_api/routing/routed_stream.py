@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 from native_api.exceptions import ProviderFault
 from native_api.routing.pool import TargetPermit
@@ -34,6 +34,17 @@ class RoutedStream:
     def usage_event(self) -> ForwardedEvent | None:
         """The provider's own event that reports the usage, if it may go on."""
         return self._upstream.editor.usage_event if self._upstream.editor else None
+
+    @property
+    def is_stamped(self) -> bool:
+        """Whether the items are unified chunks, whose head and ids the gateway completes."""
+        return self._upstream.editor is None or self._upstream.editor.is_stamped
+
+    @property
+    def last_events(self) -> Sequence[ForwardedEvent]:
+        """The provider's own events that end the reply, if they are held back until the usage is
+        recorded."""
+        return self._upstream.editor.last_events if self._upstream.editor else ()
 
     def unread_deltas(self) -> Iterable[Json]:
         """The deltas that arrived and were not handed on."""

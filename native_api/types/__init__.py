@@ -23,10 +23,17 @@ from native_api.types.config import (
     Timeouts,
 )
 from native_api.types.embeddings import Embedding, EmbeddingsReply, EmbeddingsRequest
-from native_api.types.upstream import ClientBody, Event, ForwardedEvent, UpstreamRequest
+from native_api.types.upstream import (
+    NO_CHUNK,
+    ClientBody,
+    Event,
+    ForwardedEvent,
+    UpstreamRequest,
+)
 
 __all__ = [
     "DIALECT_FIELDS",
+    "NO_CHUNK",
     "Caller",
     "ChatCompletion",
     "ChatCompletionChunk",

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 import orjson
 
@@ -39,27 +40,55 @@ class Event(NamedTuple):
     data: str
 
 
-class ClientBody(NamedTuple):
+@dataclass(slots=True)
+class ClientBody:
     """A checked request in its client's own words, for targets that speak the same wire."""
 
     wire: str
     """`InboundFormat.wire`."""
-    body: Json
-    unify: Callable[[Json], Any]
-    """The unified request for a body in these words, such as one that hooks have changed. Fields
-    that the unified request does not have are left out. Raises InvalidRequest."""
+    body: Json = field(repr=False)
+    unify: Callable[[Json], Any] = field(repr=False)
+    """The unified request for a body in these words. Raises InvalidRequest."""
+    is_unified_wire: bool = False
+    """Whether the words are those of the unified request, so that hooks see this body."""
+    forwards_replies: bool = True
+    """Whether the replies of targets that speak the wire go on as they were sent."""
+    made: Any = field(default=None, repr=False)
+    """The unified request, once somebody needed it."""
+
+    @property
+    def unified(self) -> Any:
+        """The unified request, for targets of other wires. Raises InvalidRequest."""
+        if self.made is None:
+            self.made = self.unify(self.body)
+        return self.made
+
+    def replace(self, body: Json, unified: Any) -> ClientBody:
+        """The same with another body, of which `unified` is the unified request."""
+        return ClientBody(
+            self.wire, body, self.unify, self.is_unified_wire, self.forwards_replies, unified
+        )
 
 
 class ForwardedEvent(NamedTuple):
     """One event on its way to a client that speaks the provider's wire.
 
-    `data` is its text as the provider sent it; None if the gateway has edited the chunk, which then
-    has to be encoded. `chunk` of an event with `data` has at least what is counted: its `choices`.
+    `data` is its text as the provider sent it; None if the gateway has edited it: then `edited` is
+    the event, or `chunk` on the wire of Chat Completions. `chunk` has at least what is counted: its
+    `choices`. `type` is the SSE `event:` name, "" without one.
     """
 
     chunk: Any
     data: str | None
+    type: str = ""
+    edited: Json | None = None
 
     def read(self) -> Json:
-        """The whole chunk."""
-        return self.chunk if self.data is None else orjson.loads(self.data)  # type: ignore[no-any-return]
+        """The whole event."""
+        if self.data is not None:
+            return orjson.loads(self.data)  # type: ignore[no-any-return]
+        return self.chunk if self.edited is None else self.edited
+
+
+NO_CHUNK: Final[Any] = MappingProxyType({"choices": ()})
+"""The chunk of an event with nothing to count."""

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import httpx
 
-from native_api.dialects import DIALECTS
+from native_api.dialects.streams import StreamEditor
 from native_api.exceptions import ProviderFault
 from native_api.operations import Operation
 from native_api.types import Json, Target, Usage
@@ -36,12 +36,16 @@ ACCEPT_HEADERS: Final = {
 
 @dataclass(slots=True)
 class UpstreamReply:
-    """A complete unified reply, and the hints that the target's dialect cannot express."""
+    """A complete unified reply, and the hints that the target's dialect cannot express.
+
+    `forwarded` is the reply in the client's own words, if the target speaks them.
+    """
 
     target: Target
     operation: Operation
     reply: Any
     omitted: tuple[str, ...]
+    forwarded: Json | None = None
 
     @property
     def usage(self) -> Usage | None:
@@ -58,8 +62,7 @@ class UpstreamReply:
 
 async def complete(prepared: PreparedRequest, attempts: AttemptLog) -> UpstreamReply:
     """The complete reply. Counts what was sent in `attempts`. Raises ProviderFault."""
-    target = prepared.target
-    dialect = DIALECTS[target.provider.dialect]
+    target, dialect = prepared.target, prepared.dialect
     async with attributed(target), deadline(target.timeouts.total):
         response = await _send(prepared, "application/json", attempts)
         try:
@@ -67,22 +70,34 @@ async def complete(prepared: PreparedRequest, attempts: AttemptLog) -> UpstreamR
             body = await transport.read_body(response)
         finally:
             await response.aclose()
-        reply = parse_reply(prepared.operation, dialect, body, target)
-    return UpstreamReply(target, prepared.operation, reply, prepared.request.omitted)
+        reply, forwarded = parse_reply(
+            prepared.operation, dialect, body, target, _is_forwarded(prepared)
+        )
+    return UpstreamReply(target, prepared.operation, reply, prepared.request.omitted, forwarded)
+
+
+def _make_editor(prepared: PreparedRequest) -> StreamEditor | None:
+    client_body = prepared.client_body
+    if client_body is None or not _is_forwarded(prepared):
+        return None
+    return prepared.dialect.editor(prepared.target, client_body.body)
+
+
+def _is_forwarded(prepared: PreparedRequest) -> bool:
+    return prepared.client_body is not None and prepared.client_body.forwards_replies
 
 
 async def open_stream(prepared: PreparedRequest, attempts: AttemptLog) -> UpstreamStream:
     """The stream, once its first chunk with content has arrived. Counts and raises as
     `complete`."""
-    target = prepared.target
-    dialect, timeouts = DIALECTS[target.provider.dialect], target.timeouts
+    target, dialect = prepared.target, prepared.dialect
+    timeouts = target.timeouts
     ends_at = asyncio.get_running_loop().time() + timeouts.total
     async with attributed(target), deadline(min(timeouts.first_token, timeouts.total)):
         response = await _send(prepared, ACCEPT_HEADERS[dialect.framing], attempts)
         try:
             await raise_for_status(response, dialect, target)
-            client_body = prepared.client_body
-            editor = client_body and dialect.editor(target, client_body.body)
+            editor = _make_editor(prepared)
             stream = UpstreamStream(
                 response, dialect, target, prepared.request.omitted, ends_at, editor
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect
@@ -17,9 +17,9 @@ from native_api.upstream.files import inline
 class PreparedRequest:
     """Built and encoded once, however often it is sent to its target.
 
-    `wire` is the dialect's name; "" while remote files are still to be fetched: then the body is
-    the unified request, not what is sent. `tokens` is an estimate of the input, 0 until one is
-    made.
+    `wire` is the name of the dialect that has built it; "" while remote files are still to be
+    fetched: then the body is the client's, not what is sent. `tokens` is an estimate of the input,
+    0 until one is made.
     """
 
     target: Target
@@ -29,6 +29,11 @@ class PreparedRequest:
     client_body: ClientBody | None = None
     """Set if the client's own body is forwarded: then the events of the reply are, too."""
     tokens: int = 0
+
+    @property
+    def dialect(self) -> Dialect:
+        """What has built the request and reads the reply."""
+        return DIALECTS[self.wire]
 
     @property
     def body(self) -> Json:
@@ -44,45 +49,56 @@ def prepare(
 ) -> PreparedRequest:
     """The request for this target, without waiting for anything.
 
-    It is made from `client_body` if the target speaks its wire, otherwise from `body`, the unified
-    request. If that names files that must be fetched first, it stands in itself (`wire` is "").
-    Raises UnsupportedField, InvalidRequest.
+    It is made from the client's own body if the target speaks its wire, otherwise from the unified
+    request: that of `client_body`, or else `body`. If that names files that must be fetched first,
+    it stands in itself (`wire` is ""). Raises UnsupportedField, InvalidRequest.
     """
-    dialect = DIALECTS[target.provider.dialect]
-    client_body = _match_wire(client_body, dialect)
-    source: Any = body if client_body is None else client_body.body
-    if operation.has_files and inline.files_to_fetch(source, dialect.remote_files, target.provider):
-        unified = UpstreamRequest("", source, content=encode(source))
-        return PreparedRequest(target, "", unified, operation)
-    return _build(source, dialect, target, operation, client_body)
+    source = _choose_source(body, target, client_body)
+    if operation.has_files and source.is_unified:
+        fetched = source.dialect.remote_files
+        if inline.files_to_fetch(source.body, fetched, target.provider):
+            unified = UpstreamRequest("", source.body, content=encode(source.body))
+            return PreparedRequest(target, "", unified, operation)
+    return _build(source, target, operation)
 
 
 async def fetch_files(
     body: Any, target: Target, operation: Operation = CHAT, client_body: ClientBody | None = None
 ) -> PreparedRequest:
     """`prepare` for a request whose remote files are fetched now. Raises the same errors."""
+    source = _choose_source(body, target, client_body)
+    inlined = await inline.inline_files(source.body, source.dialect.remote_files, target.provider)
+    return _build(source._replace(body=inlined), target, operation)
+
+
+class Source(NamedTuple):
+    """What a request is made from, and the dialect that makes it."""
+
+    dialect: Dialect
+    body: Any
+    client_body: ClientBody | None
+    """Set if `body` is the client's own."""
+
+    @property
+    def is_unified(self) -> bool:
+        return self.client_body is None or self.client_body.is_unified_wire
+
+
+def _choose_source(body: Any, target: Target, client_body: ClientBody | None) -> Source:
     dialect = DIALECTS[target.provider.dialect]
-    client_body = _match_wire(client_body, dialect)
-    source: Any = body if client_body is None else client_body.body
-    source = await inline.inline_files(source, dialect.remote_files, target.provider)
-    return _build(source, dialect, target, operation, client_body)
-
-
-def _build(
-    source: Any,
-    dialect: Dialect,
-    target: Target,
-    operation: Operation,
-    client_body: ClientBody | None,
-) -> PreparedRequest:
     if client_body is None:
-        request = operation.build_request(dialect, source, target)
+        return Source(dialect, body, None)
+    forwarder = dialect.forwarder(client_body.wire, target)
+    if forwarder is None:
+        return Source(dialect, client_body.unified, None)
+    return Source(forwarder, client_body.body, client_body)
+
+
+def _build(source: Source, target: Target, operation: Operation) -> PreparedRequest:
+    dialect, body, client_body = source
+    if client_body is None:
+        request = operation.build_request(dialect, body, target)
     else:
-        request = dialect.forward(source, target)
-    inline.refuse_addresses(request.body, source, target.provider)
+        request = dialect.forward(body, target)
+    inline.refuse_addresses(request.body, body, target.provider)
     return PreparedRequest(target, dialect.name, request, operation, client_body)
-
-
-def _match_wire(client_body: ClientBody | None, dialect: Dialect) -> ClientBody | None:
-    """The client's body if the dialect speaks its wire."""
-    return client_body if client_body and client_body.wire == dialect.wire else None

@@ -13,7 +13,7 @@ from native_api.dialects.shared.nesting import MAX_DEPTH, check_value_depth, cou
 from native_api.exceptions import NativeError, ProviderFault, UpstreamError
 from native_api.logs import describe_failure, get_logger
 from native_api.operations import Operation
-from native_api.types import Target
+from native_api.types import Json, Target
 from native_api.upstream import transport
 from native_api.upstream.faults import parse_retry_date, parse_should_retry
 
@@ -53,8 +53,11 @@ async def _read_error_body(response: httpx.Response) -> bytes:
         return b""
 
 
-def parse_reply(operation: Operation, dialect: Dialect, body: bytes, target: Target) -> Any:
-    """The unified reply that a reply's body holds. Raises UpstreamError."""
+def parse_reply(
+    operation: Operation, dialect: Dialect, body: bytes, target: Target, is_forwarded: bool = False
+) -> tuple[Any, Json | None]:
+    """The unified reply that a reply's body holds; and, if it goes on to a client of the same wire,
+    the reply in this wire's words. Raises UpstreamError."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -65,7 +68,8 @@ def parse_reply(operation: Operation, dialect: Dialect, body: bytes, target: Tar
     if state:
         raise UpstreamError(f"The provider has not answered: the response is {state}.")
     try:
-        return operation.parse_reply(dialect, parsed, target)
+        forwarded = dialect.forward_reply(parsed, target) if is_forwarded else None
+        return operation.parse_reply(dialect, parsed, target), forwarded
     except Exception as error:
         log_failure(error, target)
         if isinstance(error, NativeError):

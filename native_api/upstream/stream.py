@@ -10,7 +10,8 @@ from typing import Any
 
 import httpx
 
-from native_api.dialects.base import Dialect, StreamEditor, StreamParser
+from native_api.dialects.base import Dialect
+from native_api.dialects.streams import StreamEditor, StreamParser
 from native_api.exceptions import NativeError, UpstreamError, UpstreamTimeout
 from native_api.operations import CHAT
 from native_api.types import (
@@ -153,10 +154,16 @@ class UpstreamStream:
     async def _read_complete_reply(self) -> StreamItem:
         """The reply of a server that ignores `stream`, or that sends an error with status 200."""
         body = await transport.read_body(self._response)
-        completion: ChatCompletion = parse_reply(CHAT, self._dialect, body, self.target)
+        completion: ChatCompletion
+        completion, _ = parse_reply(CHAT, self._dialect, body, self.target)
         self._parser.usage = completion.get("usage")
         chunk = chunk_from_completion(completion)
-        return chunk if self.editor is None else ForwardedEvent(chunk, None)
+        if self.editor is None:
+            return chunk
+        if self.editor.is_stamped:
+            return ForwardedEvent(chunk, None)
+        self.editor = None  # there are no events to forward
+        return chunk
 
     async def aclose(self) -> None:
         try:

@@ -82,9 +82,10 @@ def prompt_tokens(chat: Mapping[str, Any]) -> int:
 def may_hold_media(chat: Mapping[str, Any]) -> bool:
     """Whether a body made from this unified request may contain media.
 
-    A quick check; if False, `sent_tokens` does not search for media.
+    A quick check; if False, `sent_tokens` does not search for media. A request of which only the
+    head was made may contain any.
     """
-    if chat.get("provider_options"):
+    if chat.get("provider_options") or "messages" not in chat:
         return True
     for message in chat["messages"]:
         content = message.get("content")

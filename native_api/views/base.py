@@ -130,11 +130,15 @@ class NativeView(AsyncAPIView):
         self.add_headers(error.headers)
         if error.status == 401:
             self.headers.setdefault("www-authenticate", "Bearer")
-        return self.json_bytes(self.error_body(error), error.status)
+        return self.json_bytes(self.error_body(error), self.error_status(error))
 
     def error_body(self, error: exceptions.NativeError) -> bytes:
         """The body of an error response: OpenAI's envelope, unless the endpoint speaks another."""
         return to_json(error_envelope(error))
+
+    def error_status(self, error: exceptions.NativeError) -> int:
+        """The status of an error response."""
+        return error.status
 
     def _log(self, request: HttpRequest, response: HttpResponseBase, started: float) -> None:
         if not logger.isEnabledFor(logging.INFO):

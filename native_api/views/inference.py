@@ -11,9 +11,10 @@ from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
 from native_api import background, exceptions
+from native_api.access.sealing import CallerSeal
 from native_api.conf import native_settings
 from native_api.gateway import calls
-from native_api.inbound.base import InboundFormat, ParsedRequest
+from native_api.inbound.base import ClientContext, InboundFormat, ParsedRequest
 from native_api.inbound.headers import list_names
 from native_api.inbound.json_body import read_and_check
 from native_api.inbound.openai import ChatCompletions, EmbeddingsFormat
@@ -31,22 +32,40 @@ class InferenceView(NativeView):
     async def post(self, request: Request, model: str = "") -> HttpResponseBase:
         """A `model` of the URL replaces that of the body, as at Azure."""
         inbound = self.inbound_format
-        parse = partial(_parse_for, inbound, model) if model else inbound.parse
-        parsed = await read_and_check(request, parse)
         caller = await self.get_caller(request)
+        context = ClientContext(request.headers, CallerSeal(caller))
+        parsed = await read_and_check(request, partial(self._parse, model, context))
         if parsed.body.get("stream"):
             return await self._stream(private_api.django_request(request), parsed, caller)
-        reply, added = await self.on_engine(
-            calls.call(inbound.operation, parsed.body, caller, self.request_id, parsed.client_body)
+        answer = await self.on_engine(
+            calls.call(
+                inbound.operation,
+                parsed.body,
+                caller,
+                self.request_id,
+                parsed.client_body,
+                inbound.endpoint,
+            )
         )
-        self._add_call_headers(added, parsed.dropped_fields)
-        return self.json_bytes(inbound.reply(reply))
+        self._add_call_headers(answer.headers, parsed.dropped_fields)
+        if answer.forwarded is not None:
+            return self.json_bytes(inbound.forward(parsed, answer.forwarded))
+        return self.json_bytes(inbound.reply(parsed, answer.reply))
+
+    def _parse(self, model: str, context: ClientContext, body: Json) -> ParsedRequest:
+        return self.inbound_format.parse({**body, "model": model} if model else body, context)
 
     async def _stream(
         self, request: HttpRequest, parsed: ParsedRequest, caller: Caller
     ) -> EventStreamResponse:
         reply = await self.on_engine(
-            calls.open_stream(parsed.body, caller, self.request_id, parsed.client_body)
+            calls.open_stream(
+                parsed.body,
+                caller,
+                self.request_id,
+                parsed.client_body,
+                self.inbound_format.endpoint,
+            )
         )
         try:
             self._add_call_headers(reply.headers, parsed.dropped_fields)
@@ -55,7 +74,7 @@ class InferenceView(NativeView):
             # response is encoded already.
             response.headers["content-encoding"] = "identity"
             response.headers["x-accel-buffering"] = "no"
-            writer = self.inbound_format.stream()
+            writer = self.inbound_format.stream(parsed)
             stream_class = background.AsyncStream if self.on_asgi else background.SyncStream
             stream = stream_class(
                 EventStream(reply, writer), native_settings.KEEPALIVE_SECONDS, writer.ping()
@@ -69,19 +88,30 @@ class InferenceView(NativeView):
 
     def _add_call_headers(self, added: dict[str, str], dropped_fields: list[str]) -> None:
         self.add_headers(added)
+        self._rename_omitted()
         if dropped_fields:
             listed = self.headers.get("x-native-omitted", "")
             self.headers["x-native-omitted"] = list_names(dropped_fields, listed)
+
+    def _rename_omitted(self) -> None:
+        """Name the fields that were left out as the client's API does."""
+        omitted = self.headers.get("x-native-omitted")
+        if omitted and self.inbound_format.field_names:
+            renamed = self.inbound_format.rename_fields(omitted.split(", "))
+            self.headers["x-native-omitted"] = list_names(renamed)
 
     def named_headers(self) -> dict[str, str]:
         return self.inbound_format.headers(self.headers)
 
     def error_body(self, error: exceptions.NativeError) -> bytes:
-        return self.inbound_format.error(error)
+        inbound = self.inbound_format
+        if isinstance(error, exceptions.UnsupportedField) and inbound.field_names:
+            # A dialect has raised it, in the words of the unified request.
+            error = exceptions.UnsupportedField(inbound.rename_field(error.path), error.reason)
+        return inbound.error(error, self.request_id)
 
-
-def _parse_for(inbound: InboundFormat, model: str, body: Json) -> ParsedRequest:
-    return inbound.parse({**body, "model": model})
+    def error_status(self, error: exceptions.NativeError) -> int:
+        return self.inbound_format.status(error)
 
 
 class ChatCompletionsView(InferenceView):

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from native_api.dialects.base import Dialect, StreamParser
+from native_api.dialects.base import Dialect
 from native_api.dialects.declaration import find_errors
 from native_api.dialects.shared.gateway_owned import OwnedMembers
+from native_api.dialects.streams import StreamParser
 from native_api.exceptions import UpstreamError
 from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Event, Json, Target
 

@@ -33,7 +33,7 @@ from native_api.dialects.anthropic.tools import (
     is_forced,
     merge_tools,
 )
-from native_api.dialects.base import Dialect, StreamParser
+from native_api.dialects.base import Dialect
 from native_api.dialects.shared import gateway_owned, unknown_members
 from native_api.dialects.shared.call_ids import CLAUDE_IDS, CallIdRule
 from native_api.dialects.shared.model_rules import find_rule
@@ -45,6 +45,7 @@ from native_api.dialects.shared.request_fields import (
     read_stop_sequences,
     read_thinking_budget,
 )
+from native_api.dialects.streams import StreamParser
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
 from native_api.types.chat import REASONING_EXTENSIONS, SAMPLING_EXTENSIONS

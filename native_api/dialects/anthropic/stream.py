@@ -15,9 +15,9 @@ from native_api.dialects.anthropic.errors import read_reply_error
 from native_api.dialects.anthropic.reply import finish_reply
 from native_api.dialects.anthropic.reply_builder import ReplyBuilder
 from native_api.dialects.anthropic.usage import read_service_tier, read_usage, update_counts
-from native_api.dialects.base import StreamParser, parse_event
 from native_api.dialects.shared.errors import build_truncation_error
 from native_api.dialects.shared.frames import build_chunk
+from native_api.dialects.streams import StreamParser, parse_event
 from native_api.types import ChatCompletionChunk, Event, Json
 
 

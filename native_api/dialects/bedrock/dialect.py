@@ -23,7 +23,7 @@ from native_api.dialects.anthropic.betas import (
     check_betas,
     drop_refused_betas,
 )
-from native_api.dialects.base import Dialect, Framing, StreamParser
+from native_api.dialects.base import Dialect, Framing
 from native_api.dialects.bedrock.errors import read_error
 from native_api.dialects.bedrock.messages import MessageTranslator
 from native_api.dialects.bedrock.models import (
@@ -50,6 +50,7 @@ from native_api.dialects.shared.request_fields import (
     read_stop_sequences,
     read_thinking_budget,
 )
+from native_api.dialects.streams import StreamParser
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target
 from native_api.types.chat import SAMPLING_EXTENSIONS

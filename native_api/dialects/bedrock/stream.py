@@ -15,7 +15,6 @@ from typing import Any, Final
 
 import orjson
 
-from native_api.dialects.base import StreamParser
 from native_api.dialects.bedrock.blocks import BlockReader
 from native_api.dialects.bedrock.errors import is_exception, read_reply_error
 from native_api.dialects.bedrock.reply import read_reply_fields
@@ -24,6 +23,7 @@ from native_api.dialects.bedrock.usage import read_service_tier, read_usage
 from native_api.dialects.shared.deltas import extend_delta
 from native_api.dialects.shared.errors import build_truncation_error
 from native_api.dialects.shared.frames import build_chunk
+from native_api.dialects.streams import StreamParser
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
 

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.base import Dialect, StreamParser
+from native_api.dialects.base import Dialect
 from native_api.dialects.cohere.errors import read_error
 from native_api.dialects.cohere.messages import MessageTranslator
 from native_api.dialects.cohere.models import add_reasoning
@@ -27,6 +27,7 @@ from native_api.dialects.shared.request_fields import (
     read_max_tokens,
     read_stop_sequences,
 )
+from native_api.dialects.streams import StreamParser
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
 from native_api.types.chat import REASONING_EXTENSIONS, SAMPLING_EXTENSIONS

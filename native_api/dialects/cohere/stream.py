@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from native_api.dialects.base import StreamParser, parse_event
 from native_api.dialects.cohere.annotations import CitationBuilder, build_provider_item
 from native_api.dialects.cohere.errors import read_reply_error
 from native_api.dialects.cohere.logprobs import build_logprobs
@@ -21,6 +20,7 @@ from native_api.dialects.shared.call_arguments import CallArguments
 from native_api.dialects.shared.errors import build_truncation_error
 from native_api.dialects.shared.frames import build_chunk
 from native_api.dialects.shared.tools import ANSWER_TOOL
+from native_api.dialects.streams import StreamParser, parse_event
 from native_api.types import ChatCompletionChunk, Event, Json
 
 NO_CHUNKS: Final[list[ChatCompletionChunk]] = []

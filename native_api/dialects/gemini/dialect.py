@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from native_api.dialects.base import Dialect, StreamParser
+from native_api.dialects.base import Dialect
 from native_api.dialects.gemini.errors import read_error
 from native_api.dialects.gemini.messages import MessageTranslator
 from native_api.dialects.gemini.models import build_thinking_config, read_generation
@@ -30,6 +30,7 @@ from native_api.dialects.shared.model_rules import find_rule, rename_roles
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import read_thinking_budget
 from native_api.dialects.shared.urls import check_path_segment
+from native_api.dialects.streams import StreamParser
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target
 from native_api.types.chat import SAMPLING_EXTENSIONS

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from native_api.dialects.base import StreamParser, parse_event
 from native_api.dialects.gemini.choice import ChoiceBuilder
 from native_api.dialects.gemini.logprobs import build_logprobs
 from native_api.dialects.gemini.reply import (
@@ -23,6 +22,7 @@ from native_api.dialects.gemini.reply import (
 from native_api.dialects.gemini.usage import join_reported_counts, read_service_tier, read_usage
 from native_api.dialects.shared.errors import build_truncation_error
 from native_api.dialects.shared.frames import build_chunk
+from native_api.dialects.streams import StreamParser, parse_event
 from native_api.types import ChatCompletionChunk, ChunkChoice, Event, Json, Usage
 
 

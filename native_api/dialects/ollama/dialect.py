@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from native_api.dialects.base import Dialect, StreamParser
+from native_api.dialects.base import Dialect
 from native_api.dialects.ollama.messages import MessageTranslator
 from native_api.dialects.ollama.reply import build_reply
 from native_api.dialects.ollama.stream import OllamaStream
@@ -28,6 +28,7 @@ from native_api.dialects.shared.request_fields import (
     read_stop_sequences,
 )
 from native_api.dialects.shared.tools import read_response_schema
+from native_api.dialects.streams import StreamParser
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
 from native_api.types.chat import REASONING_EXTENSIONS, SAMPLING_EXTENSIONS

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from native_api.dialects.base import StreamParser, parse_event
 from native_api.dialects.ollama.reply import (
     build_delta,
     build_logprobs,
@@ -19,6 +18,7 @@ from native_api.dialects.ollama.reply import (
 from native_api.dialects.ollama.usage import read_usage
 from native_api.dialects.shared.errors import build_truncation_error, read_embedded_error
 from native_api.dialects.shared.frames import build_chunk
+from native_api.dialects.streams import StreamParser, parse_event
 from native_api.types import ChatCompletionChunk, Event, Json
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from native_api.dialects.base import Dialect, StreamParser
+from native_api.dialects.base import Dialect
 from native_api.dialects.openai_chat.effort import (
     add_effort,
     find_placeholder,
@@ -42,6 +42,7 @@ from native_api.dialects.shared.reasoning_request import unify_reasoning
 from native_api.dialects.shared.request_fields import read_max_tokens
 from native_api.dialects.shared.tool_rules import ToolRules, find_tool_rules
 from native_api.dialects.shared.urls import build_url
+from native_api.dialects.streams import StreamParser
 from native_api.exceptions import UpstreamError
 from native_api.types import (
     DIALECT_FIELDS,

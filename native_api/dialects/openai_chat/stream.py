@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from native_api.dialects.base import StreamParser, parse_event
 from native_api.dialects.openai_chat.choice import ChoiceBuilder
 from native_api.dialects.openai_chat.content import build_logprobs
 from native_api.dialects.openai_chat.reply import CHOICE_MEMBERS, without_usage
@@ -28,6 +27,7 @@ from native_api.dialects.shared.reply_fields import (
     read_checked_fields,
     read_service_tier,
 )
+from native_api.dialects.streams import StreamParser, parse_event
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json, Quirks
 

@@ -17,12 +17,12 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from native_api.dialects.base import StreamEditor
 from native_api.dialects.openai_chat.choice import ChoiceBuilder
 from native_api.dialects.openai_chat.sameness import are_same_choices, is_same
 from native_api.dialects.openai_chat.stream import OpenAIStream, parse_chunk
 from native_api.dialects.openai_chat.text_events import TextPattern, learn_pattern
 from native_api.dialects.shared.errors import is_error
+from native_api.dialects.streams import StreamEditor
 from native_api.types import Event, ForwardedEvent, Json
 
 NULL_USAGE: Final = ',"usage":null'

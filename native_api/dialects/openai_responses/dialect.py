@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
-from native_api.dialects.base import Dialect, StreamParser
+from native_api.dialects.base import Dialect
 from native_api.dialects.openai_chat.models import takes_breakpoints
 from native_api.dialects.openai_responses.errors import read_unfinished_state
 from native_api.dialects.openai_responses.items import WIRE
@@ -35,6 +35,7 @@ from native_api.dialects.shared.provider_options import merge_options
 from native_api.dialects.shared.request_fields import check_text_only, read_max_tokens
 from native_api.dialects.shared.tool_rules import TOOL_RULES, ToolRules
 from native_api.dialects.shared.urls import build_url
+from native_api.dialects.streams import StreamParser
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletion, ChatRequest, Json, Target
 from native_api.types.chat import REASONING_EXTENSIONS, SAMPLING_EXTENSIONS

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from native_api.dialects.base import StreamParser, parse_event
 from native_api.dialects.openai_responses.errors import (
     raise_failure,
     read_reply_error,
@@ -31,6 +30,7 @@ from native_api.dialects.openai_responses.reply_builder import ReplyBuilder
 from native_api.dialects.openai_responses.usage import read_usage
 from native_api.dialects.shared.errors import build_truncation_error, is_error, read_embedded_error
 from native_api.dialects.shared.json_values import read_objects
+from native_api.dialects.streams import StreamParser, parse_event
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from native_api.exceptions import NativeError
-from native_api.inbound.base import InboundFormat, ParsedRequest, to_json
+from native_api.inbound.base import ClientContext, InboundFormat, ParsedRequest, to_json
 from native_api.inbound.checks import FieldError
 from native_api.inbound.openai.error_envelope import error_envelope
 from native_api.inbound.request_serializer import RequestSerializer
@@ -17,7 +17,7 @@ class OpenAIFormat(InboundFormat):
         """One serializer for all requests: making one costs more than a check."""
         self._serializer = serializer
 
-    def parse(self, data: dict[str, Any]) -> ParsedRequest:
+    def parse(self, data: dict[str, Any], context: ClientContext | None = None) -> ParsedRequest:
         try:
             data, left_out = self._serializer.adapt(data)
         except FieldError as error:
@@ -25,15 +25,16 @@ class OpenAIFormat(InboundFormat):
         body, unknown_fields = self._serializer.check(data)
         dropped_fields = [*left_out, *unknown_fields]
         if not self.wire:
-            return ParsedRequest(body, dropped_fields)
+            return ParsedRequest(body, dropped_fields, context=context)
         written = {name: value for name, value in data.items() if name not in unknown_fields}
         for path in unknown_fields:
             field = path.partition(".")[0]
             if field in written:  # A member of it was dropped.
                 written[field] = body[field]
-        return ParsedRequest(
-            body, dropped_fields, ClientBody(self.wire, written, self._serializer.check_known)
+        client_body = ClientBody(
+            self.wire, written, self._serializer.check_known, is_unified_wire=True, made=body
         )
+        return ParsedRequest(body, dropped_fields, client_body, context)
 
-    def error(self, error: NativeError) -> bytes:
+    def error(self, error: NativeError, request_id: str) -> bytes:
         return to_json(error_envelope(error))

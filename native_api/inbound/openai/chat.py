@@ -10,7 +10,7 @@ from typing import Final
 import orjson
 
 from native_api.exceptions import NativeError
-from native_api.inbound.base import StreamWriter, to_json
+from native_api.inbound.base import ParsedRequest, StreamWriter, to_json
 from native_api.inbound.openai.base import OpenAIFormat
 from native_api.inbound.openai.chat_serializer import ChatCompletionSerializer
 from native_api.inbound.openai.error_envelope import error_envelope
@@ -28,7 +28,10 @@ class ChatStreamWriter(StreamWriter):
         return b"".join([b"data: " + orjson.dumps(chunk) + b"\n\n" for chunk in chunks])
 
     def forward(self, events: Iterable[ForwardedEvent]) -> bytes:
-        texts = [orjson.dumps(chunk).decode() if data is None else data for chunk, data in events]
+        texts = [
+            orjson.dumps(event.chunk).decode() if event.data is None else event.data
+            for event in events
+        ]
         return "".join([f"data: {text}\n\n" for text in texts]).encode()
 
     def ping(self) -> bytes:
@@ -48,5 +51,5 @@ class ChatCompletions(OpenAIFormat):
     def __init__(self) -> None:
         super().__init__(ChatCompletionSerializer())
 
-    def stream(self) -> ChatStreamWriter:
+    def stream(self, parsed: ParsedRequest) -> ChatStreamWriter:
         return ChatStreamWriter()
