@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 import orjson
@@ -47,6 +48,8 @@ class ParsedRequest(NamedTuple):
     dropped_fields: list[str]
     client_body: ClientBody | None = None
     context: ClientContext | None = None
+    echo: Mapping[str, Any] = MappingProxyType({})
+    """Members of the reply that only the view knows, such as whether it is kept."""
 
 
 class StreamWriter(ABC):

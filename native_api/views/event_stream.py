@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
 from django.http import StreamingHttpResponse
@@ -28,9 +28,16 @@ class Batches(Protocol):
 class EventStream:
     """One piece for each batch, then the writer's end, or its error if the reply fails."""
 
-    def __init__(self, reply: Batches, writer: StreamWriter) -> None:
+    def __init__(
+        self,
+        reply: Batches,
+        writer: StreamWriter,
+        before_end: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`before_end` is awaited after the last batch, before the writer's end."""
         self._reply = reply
         self._writer = writer
+        self._before_end = before_end
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         writer = self._writer
@@ -38,6 +45,8 @@ class EventStream:
         try:
             async for batch in self._reply:
                 yield write(batch)
+            if self._before_end is not None:
+                await self._before_end()
             yield writer.close()
         except NativeError as error:
             yield writer.fail(error)
