@@ -66,7 +66,9 @@ class HookedCall:
         call = await self._run_before_call(written, client_body.wire if client_body else "")
         if call.body == written:
             return body, client_body
-        unified: Any = call.body if client_body is None else client_body.unify(call.body)
+        unified: Any = (
+            call.body if client_body is None else client_body.unify(call.body, client_body.omitted)
+        )
         self._record.set_body(unified)
         return unified, client_body and client_body.replace(call.body, unified)
 

@@ -47,20 +47,23 @@ class ClientBody:
     wire: str
     """`InboundFormat.wire`."""
     body: Json = field(repr=False)
-    unify: Callable[[Json], Any] = field(repr=False)
-    """The unified request for a body in these words. Raises InvalidRequest."""
+    unify: Callable[[Json, list[str]], Any] = field(repr=False)
+    """The unified request for a body in these words. Adds to the list what it has to leave out, in
+    the unified request's words where it has them. Raises InvalidRequest."""
     is_unified_wire: bool = False
     """Whether the words are those of the unified request, so that hooks see this body."""
     forwards_replies: bool = True
     """Whether the replies of targets that speak the wire go on as they were sent."""
     made: Any = field(default=None, repr=False)
     """The unified request, once somebody needed it."""
+    omitted: list[str] = field(default_factory=list)
+    """What `unified` leaves out."""
 
     @property
     def unified(self) -> Any:
         """The unified request, for targets of other wires. Raises InvalidRequest."""
         if self.made is None:
-            self.made = self.unify(self.body)
+            self.made = self.unify(self.body, self.omitted)
         return self.made
 
     def replace(self, body: Json, unified: Any) -> ClientBody:

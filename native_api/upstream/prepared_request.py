@@ -76,8 +76,10 @@ class Source(NamedTuple):
 
     dialect: Dialect
     body: Any
-    client_body: ClientBody | None
+    client_body: ClientBody | None = None
     """Set if `body` is the client's own."""
+    omitted: tuple[str, ...] = ()
+    """What the unified request has no words for."""
 
     @property
     def is_unified(self) -> bool:
@@ -87,17 +89,20 @@ class Source(NamedTuple):
 def _choose_source(body: Any, target: Target, client_body: ClientBody | None) -> Source:
     dialect = DIALECTS[target.provider.dialect]
     if client_body is None:
-        return Source(dialect, body, None)
+        return Source(dialect, body)
     forwarder = dialect.forwarder(client_body.wire, target)
     if forwarder is None:
-        return Source(dialect, client_body.unified, None)
+        unified = client_body.unified
+        return Source(dialect, unified, omitted=tuple(client_body.omitted))
     return Source(forwarder, client_body.body, client_body)
 
 
 def _build(source: Source, target: Target, operation: Operation) -> PreparedRequest:
-    dialect, body, client_body = source
+    dialect, body, client_body, omitted = source
     if client_body is None:
         request = operation.build_request(dialect, body, target)
+        if omitted:
+            request.omitted = tuple(dict.fromkeys((*omitted, *request.omitted)))
     else:
         request = dialect.forward(body, target)
     inline.refuse_addresses(request.body, body, target.provider)

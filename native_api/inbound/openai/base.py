@@ -9,7 +9,7 @@ from native_api.inbound.base import ClientContext, InboundFormat, ParsedRequest,
 from native_api.inbound.checks import FieldError
 from native_api.inbound.openai.error_envelope import error_envelope
 from native_api.inbound.request_serializer import RequestSerializer
-from native_api.types import ClientBody
+from native_api.types import ClientBody, Json
 
 
 class OpenAIFormat(InboundFormat):
@@ -31,10 +31,11 @@ class OpenAIFormat(InboundFormat):
             field = path.partition(".")[0]
             if field in written:  # A member of it was dropped.
                 written[field] = body[field]
-        client_body = ClientBody(
-            self.wire, written, self._serializer.check_known, is_unified_wire=True, made=body
-        )
+        client_body = ClientBody(self.wire, written, self._unify, is_unified_wire=True, made=body)
         return ParsedRequest(body, dropped_fields, client_body, context)
+
+    def _unify(self, body: Json, omitted: list[str]) -> Any:
+        return self._serializer.check_known(body)
 
     def error(self, error: NativeError, request_id: str) -> bytes:
         return to_json(error_envelope(error))
