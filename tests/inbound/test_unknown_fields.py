@@ -147,7 +147,7 @@ def test_what_a_hook_adds_is_never_an_error() -> None:
     body = ChatCompletions().parse(dict(CHAT)).client_body
     assert body is not None
     with set_policy("refuse"):
-        unified = body.unify({**CHAT, "temprature": 1, "seat": 4})
+        unified = body.unify({**CHAT, "temprature": 1, "seat": 4}, [])
     assert unified == {**CHAT, "temprature": 1, "seat": 4}
 
 
