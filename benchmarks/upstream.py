@@ -1,5 +1,5 @@
-"""The mock provider of the benchmarks: answers every chat request at once, from bytes made
-beforehand.
+"""The mock provider of the benchmarks: answers every request of the wires of Chat Completions,
+Responses and Messages at once, from bytes made beforehand.
 
 python -m benchmarks.upstream PORT
 """
@@ -55,15 +55,131 @@ def _stream() -> list[bytes]:
     return [*words, end, usage, b"data: [DONE]\n\n"]
 
 
+RESPONSE = {
+    "id": "resp_1",
+    "object": "response",
+    "created_at": 1700000000,
+    "status": "completed",
+    "model": "mock",
+    "output": [],
+    "parallel_tool_calls": True,
+    "tool_choice": "auto",
+    "tools": [],
+    "store": False,
+    "usage": {
+        "input_tokens": 9,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 7,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 16,
+    },
+}
+ITEM = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "status": "completed",
+    "content": [{"type": "output_text", "text": "Hello there, how are you?", "annotations": []}],
+}
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "mock",
+    "content": [{"type": "text", "text": "Hello there, how are you?"}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 9, "output_tokens": 7},
+}
+
+
+def _event(data: dict[str, object]) -> bytes:
+    encoded = json.dumps(data, separators=(",", ":")).encode()
+    return f"event: {data['type']}\ndata: ".encode() + encoded + b"\n\n"
+
+
+def _responses_stream() -> list[bytes]:
+    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    text = "".join(f"word{number} " for number in range(CHUNKS))
+    part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+    item = {**ITEM, "content": [{**part, "text": text}]}
+    deltas = [
+        {"type": "response.output_text.delta", **place, "delta": f"word{number} ", "logprobs": []}
+        for number in range(CHUNKS)
+    ]
+    events: list[dict[str, object]] = [
+        {"type": "response.created", "response": {**RESPONSE, "status": "in_progress"}},
+        {"type": "response.in_progress", "response": {**RESPONSE, "status": "in_progress"}},
+        {
+            "type": "response.output_item.added",
+            "output_index": 0,
+            "item": {**ITEM, "status": "in_progress", "content": []},
+        },
+        {"type": "response.content_part.added", **place, "part": part},
+        *deltas,
+        {"type": "response.output_text.done", **place, "text": text, "logprobs": []},
+        {"type": "response.content_part.done", **place, "part": {**part, "text": text}},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": {**RESPONSE, "output": [item]}},
+    ]
+    return [_event({**event, "sequence_number": index}) for index, event in enumerate(events)]
+
+
+def _messages_stream() -> list[bytes]:
+    deltas = [
+        {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": f"word{number} "},
+        }
+        for number in range(CHUNKS)
+    ]
+    start = {**MESSAGE, "content": [], "stop_reason": None}
+    events: list[dict[str, object]] = [
+        {"type": "message_start", "message": start},
+        {
+            "type": "content_block_start",
+            "index": 0,
+            "content_block": {"type": "text", "text": ""},
+        },
+        {"type": "ping"},
+        *deltas,
+        {"type": "content_block_stop", "index": 0},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "usage": {"output_tokens": CHUNKS},
+        },
+        {"type": "message_stop"},
+    ]
+    return [_event(event) for event in events]
+
+
 COMPLETION = _completion()
-WHOLE = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b" % (
-    len(COMPLETION),
-    COMPLETION,
-)
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 EVENTS = _stream()
-ALL_EVENTS = b"".join(EVENTS)
-AT_ONCE = HEAD + b"%x\r\n%b\r\n0\r\n\r\n" % (len(ALL_EVENTS), ALL_EVENTS)
+
+
+def _whole(body: bytes) -> bytes:
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    return head % len(body) + body
+
+
+def _at_once(events: list[bytes]) -> bytes:
+    """A stream in a few pieces, as a fast provider sends it."""
+    pieces = [b"".join(events[start : start + 4]) for start in range(0, len(events), 4)]
+    return HEAD + b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+
+
+ANSWERS = {
+    b"/chat/completions": (_whole(COMPLETION), _at_once(EVENTS)),
+    b"/responses": (
+        _whole(json.dumps({**RESPONSE, "output": [ITEM]}).encode()),
+        _at_once(_responses_stream()),
+    ),
+    b"/messages": (_whole(json.dumps(MESSAGE).encode()), _at_once(_messages_stream())),
+}
+"""The end of the path -> the complete reply, and the stream."""
 
 
 class Provider(asyncio.Protocol):
@@ -79,12 +195,14 @@ class Provider(asyncio.Protocol):
         if not found or len(body) < _length(head):
             return
         self.received = b""
+        path = head.split(b" ", 2)[1]
+        whole, stream = next(ANSWERS[end] for end in ANSWERS if path.endswith(end))
         if b'"stream":true' not in body:
-            self.transport.write(WHOLE)
+            self.transport.write(whole)
         elif b'"mock-slow"' in body:
             asyncio.get_running_loop().create_task(self._drip())
         else:
-            self.transport.write(AT_ONCE)
+            self.transport.write(stream)
 
     async def _drip(self) -> None:
         """Every event by itself, over ten seconds."""

@@ -1,0 +1,171 @@
+"""Shows what a call costs in each API of clients, on its own wire and translated: CPU time of the
+server's event loop, as a ratio of Chat Completions in the same run.
+
+    python -m benchmarks.apis [--seconds 4]
+
+Complete calls, 200-chunk streams, and the first request of a coding agent (115 KB). Everything is
+on, as in `benchmarks.gateway`. The time of the loop is that of the server's main thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from benchmarks.gateway import load, mock_provider, pin_to_first_core
+from tests.servers import Site, make_template, running_site
+
+WIRES: Final = {
+    "chat": "openai",
+    "responses": "openai_responses",
+    "messages": "anthropic",
+}
+"""The API in front -> the dialect that speaks it."""
+PATHS: Final = {"chat": "chat/completions", "responses": "responses", "messages": "messages"}
+CHUNKS: Final = 200
+
+CALL_LIMIT: Final = 1.0
+CHUNK_LIMIT: Final = 0.8
+TRANSLATED_CALL_LIMIT: Final = 1.3
+TRANSLATED_CHUNK_LIMIT: Final = 25.0
+"""Microseconds."""
+AGENT_LIMIT: Final = 3000.0
+"""Microseconds."""
+
+
+class Cost(NamedTuple):
+    """Microseconds of the event loop: for a call, for a chunk, for a coding agent's first
+    request."""
+
+    call: float
+    chunk: float
+    agent: float
+
+
+def request_of(api: str, wire: str, text: str, tools: int = 0) -> dict[str, Any]:
+    """A request with tools of a coding agent's size."""
+    schema = {
+        "type": "object",
+        "properties": {
+            name: {"type": "string", "description": "What it means. " * 12}
+            for name in ("path", "pattern", "content")
+        },
+        "required": ["path"],
+        "additionalProperties": False,
+    }
+    about = "Reads, writes, searches or runs something. " * 70
+    system, user = "You are a coding agent.", text
+    body: dict[str, Any] = {"model": wire}
+    if api == "chat":
+        body["messages"] = [
+            {"role": "system", "content": system},
+            {"role": "user", "content": user},
+        ]
+        described: list[dict[str, Any]] = [
+            {
+                "type": "function",
+                "function": {"name": f"tool_{n}", "description": about, "parameters": schema},
+            }
+            for n in range(tools)
+        ]
+    elif api == "responses":
+        body["instructions"] = system
+        body["input"] = [{"role": "user", "content": [{"type": "input_text", "text": user}]}]
+        body["store"] = False
+        described = [
+            {"type": "function", "name": f"tool_{n}", "description": about, "parameters": schema}
+            for n in range(tools)
+        ]
+    else:
+        body["system"] = [{"type": "text", "text": system}]
+        body["messages"] = [{"role": "user", "content": [{"type": "text", "text": user}]}]
+        body["max_tokens"] = 32000
+        described = [
+            {"name": f"tool_{n}", "description": about, "input_schema": schema}
+            for n in range(tools)
+        ]
+    if described:
+        body["tools"] = described
+    return body
+
+
+def loop_microseconds(site: Site) -> float:
+    """The CPU time that the server's main thread has used."""
+    pid = site.process.pid
+    fields = Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()
+    return int(fields[0]) / 1000
+
+
+def measure(site: Site, api: str, body: dict[str, Any], seconds: float) -> float:
+    """Microseconds of the loop for one request."""
+    url = f"{site.url}/v1/{PATHS[api]}"
+    load(url, 2, 0.5, headers=site.headers, body=body)
+    before = loop_microseconds(site)
+    row = load(url, 2, seconds, headers=site.headers, body=body)
+    return (loop_microseconds(site) - before) / row["requests"]
+
+
+def cost_of(site: Site, api: str, wire: str, seconds: float) -> Cost:
+    call = measure(site, api, request_of(api, wire, "Hello, how are you?"), seconds)
+    stream = {**request_of(api, wire, "Hello, how are you?"), "stream": True}
+    chunk = (measure(site, api, stream, seconds) - call) / CHUNKS
+    agent = measure(site, api, request_of(api, wire, "x" * 20_000, 24), seconds)
+    return Cost(call, chunk, agent)
+
+
+def settings_for(upstream: str) -> dict[str, Any]:
+    providers = {
+        wire: {"DIALECT": dialect, "BASE_URL": upstream, "API_KEY": "k"}
+        for wire, dialect in WIRES.items()
+    }
+    models = {wire: {"TARGETS": [{"PROVIDER": wire, "MODEL": "mock"}]} for wire in WIRES}
+    return {
+        "PROVIDERS": providers,
+        "MODELS": models,
+        "THROTTLE_RATES": {"caller": "10000000/m"},
+    }
+
+
+def report(name: str, cost: Cost, base: Cost) -> None:
+    print(
+        f"{name:24}{cost.call:>8.0f} µs {cost.call / base.call:>5.2f}"
+        f"{cost.chunk:>9.2f} µs {cost.chunk / base.chunk:>5.2f}{cost.agent:>9.0f} µs",
+        flush=True,
+    )
+
+
+def compare(site: Site, apis: list[str], seconds: float) -> None:
+    base = cost_of(site, "chat", "chat", seconds)
+    print(f"{'API -> wire':24}{'call':>11} ratio{'chunk':>11} ratio{'115 KB':>11}")
+    report("chat -> chat", base, base)
+    for api in apis:
+        for wire in WIRES:
+            if (api, wire) != ("chat", "chat"):
+                report(f"{api} -> {wire}", cost_of(site, api, wire, seconds), base)
+    print(
+        f"limits: same wire {CALL_LIMIT} and {CHUNK_LIMIT} of it; translated "
+        f"{TRANSLATED_CALL_LIMIT} of it and {TRANSLATED_CHUNK_LIMIT:.0f} µs a chunk; "
+        f"115 KB {AGENT_LIMIT:.0f} µs"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=4.0, help="for each figure")
+    parser.add_argument("--apis", nargs="+", default=list(WIRES), choices=list(WIRES))
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name, mock_provider() as upstream:
+        folder = Path(name)
+        template = folder / "template"
+        template.mkdir()
+        key = make_template(template)
+        settings = settings_for(upstream)
+        with running_site("uvicorn", folder, template, key, settings, LOG_LEVEL="WARNING") as site:
+            pin_to_first_core(site.process)
+            compare(site, arguments.apis, arguments.seconds)
+
+
+if __name__ == "__main__":
+    main()
