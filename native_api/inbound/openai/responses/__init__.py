@@ -1,0 +1,5 @@
+"""OpenAI's Responses, as clients speak them."""
+
+from native_api.inbound.openai.responses.responses import ResponsesFormat
+
+__all__ = ["ResponsesFormat"]

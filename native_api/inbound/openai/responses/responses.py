@@ -1,0 +1,53 @@
+"""OpenAI's Responses, as clients speak them:
+https://platform.openai.com/docs/api-reference/responses/create (read 2026-11)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final
+
+from native_api.inbound.base import ClientContext, ParsedRequest
+from native_api.inbound.openai.base import OpenAIFormat
+from native_api.inbound.openai.responses.serializer import ResponsesSerializer
+from native_api.inbound.openai.responses.unify import unify
+from native_api.operations import CHAT
+from native_api.types import ClientBody, Json
+
+FIELD_NAMES: Final = {
+    "messages": "input",
+    "max_completion_tokens": "max_output_tokens",
+    "max_tokens": "max_output_tokens",
+    "response_format": "text.format",
+    "verbosity": "text.verbosity",
+    "reasoning_effort": "reasoning.effort",
+    "logprobs": "include",
+    "web_search_options": "tools.web_search",
+}
+
+HEAD_FIELDS: Final = (
+    "model", "tier", "stream", "service_tier", "metadata", "conversation_id", "fallbacks",
+    "provider_options",
+)  # fmt: skip
+
+
+class ResponsesFormat(OpenAIFormat):
+    wire = "openai_responses"
+    operation = CHAT
+    endpoint = "responses"
+    field_names: ClassVar = FIELD_NAMES
+
+    def __init__(self) -> None:
+        super().__init__(ResponsesSerializer())
+
+    def parse(self, data: dict[str, Any], context: ClientContext | None = None) -> ParsedRequest:
+        body, dropped_fields = self._serializer.check(data)
+        client_body = ClientBody(self.wire, body, unify)
+        return ParsedRequest(_build_head(body), dropped_fields, client_body, context)
+
+
+def _build_head(body: Json) -> Json:
+    """What routing, limits and records read of the unified request."""
+    head = {name: body[name] for name in HEAD_FIELDS if body.get(name) is not None}
+    head["stream_options"] = {"include_usage": True}
+    if body.get("max_output_tokens"):
+        head["max_completion_tokens"] = body["max_output_tokens"]
+    return head
