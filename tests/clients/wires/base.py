@@ -98,6 +98,9 @@ class Wire(ABC):
 class ScriptedModel:
     """A provider that speaks one wire. Records the inputs of the model and the refused requests."""
 
+    generate = staticmethod(generate)
+    """What the model answers."""
+
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.inputs: list[ModelInput] = []
@@ -111,7 +114,7 @@ class ScriptedModel:
             return
         try:
             model_input = self.wire.parse_request(exchange.received)
-            output = generate(model_input)
+            output = self.generate(model_input)
         except (
             RequestRefused,
             KeyError,
