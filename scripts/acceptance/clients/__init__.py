@@ -1,0 +1,1 @@
+"""The clients. Each module gives the cases of its own."""

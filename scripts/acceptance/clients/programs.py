@@ -1,0 +1,97 @@
+"""SDKs and frameworks: each runs a program of `scripts/acceptance/programs` in several steps."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from scripts.acceptance.cases import MESSAGES, RESPONSES, ROUTE, THROTTLED, Case, Finished, Stage
+from scripts.acceptance.upstreams import COUNTED
+from scripts.acceptance.wires import WIRES
+from tests.clients import model as weather
+
+PROGRAMS: Final = Path(__file__).resolve().parent.parent / "programs"
+COUNTING_WIRES: Final = frozenset({"anthropic", "gemini", "openai_responses"})
+"""Wires that count a prompt's tokens beforehand."""
+
+
+def cases() -> Iterator[Case]:
+    python = partial(play, run_python)
+    for wire in WIRES:
+        yield Case("anthropic", "SDK", wire, partial(python, "anthropic_sdk.py", MESSAGES))
+        yield Case("openai", "SDK", wire, partial(python, "openai_sdk.py", RESPONSES))
+        yield Case("Agents SDK", "agents", wire, partial(python, "agents_sdk.py", RESPONSES))
+        for api in (RESPONSES, MESSAGES):
+            name = api.removeprefix("/v1/")
+            yield Case("AI SDK", name, wire, partial(play, run_node, "ai_sdk.mjs", api))
+            yield Case("pydantic-ai", name, wire, partial(python, "pydantic_ai_models.py", api))
+            yield Case("LangChain", name, wire, partial(python, "langchain_models.py", api))
+        yield Case(
+            "AI SDK",
+            "kept responses",
+            wire,
+            partial(play, run_node, "ai_sdk.mjs", RESPONSES),
+            keeps_responses=True,
+        )
+        yield Case(
+            "openai",
+            "SDK and kept responses",
+            wire,
+            partial(python, "openai_sdk.py", RESPONSES),
+            keeps_responses=True,
+        )
+
+
+def play(run: Callable[..., Finished], program: str, endpoint: str, stage: Stage) -> None:
+    finished = run(stage, program, build_setup(stage, endpoint))
+    lines = [json.loads(line) for line in finished.output.splitlines() if line.startswith("{")]
+    failed = [f"{line['step']}: {line['error']}" for line in lines if "error" in line]
+    stage.check(not failed, "\n".join([*failed, *map(str, stage.provider.refusals)]))
+    stage.check(lines and finished.code == 0, f"It failed: {finished}")
+    stage.said += [f"{line['step']}: {line['said']}" for line in lines]
+    stage.check_provider()
+    stage.check_thoughts(lambda turn: weather.THANKS in turn.text)
+    stage.check_records(endpoint)
+
+
+def run_python(stage: Stage, program: str, setup: dict[str, Any]) -> Finished:
+    own = {"OPENAI_BASE_URL": setup["base_url"], "OPENAI_API_KEY": setup["key"]}
+    command = [stage.clients.python, PROGRAMS / program]
+    return stage.run(command, ACCEPTANCE=json.dumps(setup), **own)
+
+
+def run_node(stage: Stage, program: str, setup: dict[str, Any]) -> Finished:
+    """Node looks for packages beside the program."""
+    copied = stage.clients.node_modules.parent / f"{stage.case.name}.mjs"
+    shutil.copy(PROGRAMS / program, copied)
+    own = {"AI_SDK_LOG_WARNINGS": "false"}
+    return stage.run(["node", copied], ACCEPTANCE=json.dumps(setup), **own)
+
+
+def build_setup(stage: Stage, endpoint: str) -> dict[str, Any]:
+    """What a program needs to know."""
+    wire = stage.case.wire
+    return {
+        "root": stage.gateway.url,
+        "base_url": stage.base_url,
+        "key": stage.key,
+        "throttled_key": stage.gateway.keys[THROTTLED],
+        "model": stage.model,
+        "route": ROUTE,
+        "embedding_model": f"{stage.case.name}/embedder" if wire == "openai" else "",
+        "api": endpoint.removeprefix("/v1/"),
+        "keeps_responses": stage.case.keeps_responses,
+        "counted": COUNTED if wire in COUNTING_WIRES else 0,
+        "system": weather.SYSTEM,
+        "compare": weather.COMPARE,
+        "thanks": weather.THANKS,
+        "report_on": weather.REPORT_ON,
+        "degrees": weather.DEGREES,
+        "conclusion": weather.CONCLUSION,
+        "goodbye": weather.GOODBYE,
+        "report": weather.REPORT,
+    }
