@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
@@ -102,8 +103,9 @@ class InboundFormat(ABC):
         """The status of an error response."""
         return error.status
 
-    def headers(self, headers: dict[str, str]) -> dict[str, str]:
-        """The headers of any response in this API's names; by default in OpenAI's."""
+    def headers(self, headers: dict[str, str], now: datetime) -> dict[str, str]:
+        """The headers of any response in this API's names; by default in OpenAI's. `now` is in
+        UTC."""
         return headers
 
     def reply(self, parsed: ParsedRequest, reply: Any) -> bytes:

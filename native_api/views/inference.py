@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar
 
@@ -101,7 +102,7 @@ class InferenceView(NativeView):
             self.headers["x-native-omitted"] = list_names(renamed)
 
     def named_headers(self) -> dict[str, str]:
-        return self.inbound_format.headers(self.headers)
+        return self.inbound_format.headers(self.headers, datetime.now(UTC))
 
     def error_body(self, error: exceptions.NativeError) -> bytes:
         inbound = self.inbound_format

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Final
 
 from native_api.exceptions import NativeError
@@ -55,5 +56,5 @@ class MessagesFormat(InboundFormat):
     def status(self, error: NativeError) -> int:
         return status_of(error)
 
-    def headers(self, headers: dict[str, str]) -> dict[str, str]:
-        return name_headers(headers)
+    def headers(self, headers: dict[str, str], now: datetime) -> dict[str, str]:
+        return name_headers(headers, now)
