@@ -45,6 +45,7 @@ DEFAULTS: dict[str, Any] = {
         "BUDGET_DAYS": None,
         "UPDATE_PRICES": False,
     },
+    "RESPONSES": {"STORE": False, "DAYS": 30, "MAX_BYTES": 256 * 1024 * 1024},
     "UNKNOWN_FIELDS": "pass",
     "SECRET_KEYS": (),
     "DEFAULT_AUTHENTICATION_CLASSES": ("native_api.authentication.ApiKeyAuthentication",),
@@ -57,7 +58,7 @@ DEFAULTS: dict[str, Any] = {
     "AUTH_METHODS": {},
 }
 
-MERGED: Final = frozenset({"ATTEMPTS", "MAINTENANCE", "THROTTLE_RATES", "TIMEOUTS"})
+MERGED: Final = frozenset({"ATTEMPTS", "MAINTENANCE", "RESPONSES", "THROTTLE_RATES", "TIMEOUTS"})
 """Settings whose members have defaults of their own."""
 
 CLASSES: Final = frozenset(
@@ -110,8 +111,9 @@ BYTES: Final = ValueCheck(lambda value: is_integer(value, 1, float("inf")), "an 
 COUNT: Final = ValueCheck(lambda value: is_integer(value, 1), "an integer >= 1")
 COUNT_OR_ZERO: Final = ValueCheck(lambda value: is_integer(value, 0), "an integer >= 0")
 SECONDS: Final = ValueCheck(is_positive, "a positive number of seconds")
-DAYS: Final = ValueCheck(
-    lambda value: value is None or is_integer(value, 1, 10_000), "a number of days or None"
+DAYS: Final = ValueCheck(lambda value: is_integer(value, 1, 10_000), "a number of days")
+DAYS_OR_NONE: Final = ValueCheck(
+    lambda value: value is None or DAYS.is_valid(value), "a number of days or None"
 )
 PERCENTAGE: Final = ValueCheck(
     lambda value: is_integer(value, 1, 100), "a percentage", "Give an integer from 1 to 100."
@@ -156,8 +158,8 @@ MEMBER_CHECKS: Final[Mapping[str, Mapping[str, ValueCheck]]] = {
     "ATTEMPTS": {"RETRIES": COUNT_OR_ZERO, "MAX": COUNT, "START_WITHIN": SECONDS},
     "MAINTENANCE": {
         "AUTOMATIC": BOOLEAN,
-        "USAGE_RECORD_DAYS": DAYS,
-        "BUDGET_DAYS": DAYS,
+        "USAGE_RECORD_DAYS": DAYS_OR_NONE,
+        "BUDGET_DAYS": DAYS_OR_NONE,
         "UPDATE_PRICES": BOOLEAN,
     },
     "REMOTE_FILES": {
@@ -166,6 +168,7 @@ MEMBER_CHECKS: Final[Mapping[str, Mapping[str, ValueCheck]]] = {
         "SECONDS": SECONDS,
         "PRIVATE_NETWORKS": NETWORKS,
     },
+    "RESPONSES": {"STORE": BOOLEAN, "DAYS": DAYS, "MAX_BYTES": BYTES},
     "THROTTLE_RATES": dict.fromkeys(DEFAULTS["THROTTLE_RATES"], THROTTLE_RATE),
     "TIMEOUTS": dict.fromkeys(DEFAULTS["TIMEOUTS"], SECONDS),
 }

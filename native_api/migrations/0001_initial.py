@@ -284,4 +284,38 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['user', '-id'], name='native_usage_user'), models.Index(fields=['api_key', '-id'], name='native_usage_key'), models.Index(fields=['model', '-id'], name='native_usage_model'), models.Index(fields=['provider', '-id'], name='native_usage_provider'), models.Index(fields=['status', '-id'], name='native_usage_status'), models.Index(fields=['stream', '-id'], name='native_usage_stream'), models.Index(fields=['request_id'], name='native_usage_request'), models.Index(fields=['created_at'], name='native_usage_created')],
             },
         ),
+        migrations.CreateModel(
+            name='KeptResponse',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('digest', models.UUIDField(editable=False, unique=True)),
+                ('response_id', models.CharField(max_length=255, verbose_name='response id')),
+                ('model', models.CharField(max_length=200, verbose_name='model')),
+                ('created_at', native_api.models.fields.MomentField(verbose_name='created at')),
+                ('size', models.PositiveBigIntegerField(help_text='What it takes in the database.', verbose_name='bytes')),
+                ('history_bytes', models.PositiveBigIntegerField()),
+                ('ancestors', models.JSONField(default=list)),
+                ('items', models.BinaryField()),
+                ('response', models.BinaryField()),
+                ('api_key', models.ForeignKey(db_index=False, help_text='Only of a caller without a user.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='native_api.apikey', verbose_name='API key')),
+                ('user', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user')),
+            ],
+            options={
+                'verbose_name': 'kept response',
+                'verbose_name_plural': 'kept responses',
+                'ordering': ('-id',),
+                'indexes': [models.Index(fields=['user', 'id'], name='native_kept_user'), models.Index(fields=['api_key', 'id'], name='native_kept_key'), models.Index(fields=['created_at'], name='native_kept_created')],
+            },
+        ),
+        migrations.CreateModel(
+            name='KeptItem',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('digest', models.UUIDField(editable=False)),
+                ('response', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='item_ids', to='native_api.keptresponse', verbose_name='response')),
+            ],
+            options={
+                'indexes': [models.Index(fields=['digest', 'response'], name='native_kept_item')],
+            },
+        ),
     ]
