@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from native_api.conf import native_settings
 from native_api.limits import settlement
+from native_api.maintenance import kept_responses
 from native_api.models import Budget
 from native_api.pricing import published, updates
 from native_api.upstream.redaction import redact_url
@@ -102,6 +103,11 @@ def prune_budgets(alias: str, pause: Pause) -> str:
     return f"{deleted} budgets were deleted."
 
 
+def prune_responses(alias: str, pause: Pause) -> str:
+    before = datetime.now(UTC) - timedelta(days=native_settings.RESPONSES["DAYS"])
+    return f"{kept_responses.prune(before, alias, pause)} kept responses were deleted."
+
+
 def update_prices(alias: str, pause: Pause) -> str:
     """Store the newest list, unless it lost half of its models, which nobody would notice here."""
     url = updates.DEFAULT_URL
@@ -143,6 +149,11 @@ JOBS: Final = {
             _("Deletes budgets whose window ended more than BUDGET_DAYS ago."),
             prune_budgets,
             setting="BUDGET_DAYS",
+        ),
+        Job(
+            "prune_responses",
+            _("Deletes kept responses that are older than RESPONSES['DAYS']."),
+            prune_responses,
         ),
         Job(
             "update_prices",

@@ -26,6 +26,7 @@ def test_it_runs_what_is_due_once() -> None:
     assert maintain() == (
         "expire_reservations: 0 reservations expired.\n"
         "compare_totals: 3 days: the totals are correct.\n"
+        "prune_responses: 0 kept responses were deleted.\n"
     )
     assert maintain() == "Nothing is due.\n"
 
@@ -97,7 +98,10 @@ class TestBesideAnotherProcess:
                 )
 
         monkeypatch.setattr(native_maintain, "time", Clock)
-        assert maintain() == "expire_reservations: 0 reservations expired.\n"
+        assert maintain() == (
+            "expire_reservations: 0 reservations expired.\n"
+            "prune_responses: 0 kept responses were deleted.\n"
+        )
 
 
 def test_the_list_shows_every_job() -> None:
@@ -106,5 +110,6 @@ def test_the_list_shows_every_job() -> None:
         "compare_totals: never ran; due now",
         "prune_usage_records: off (MAINTENANCE['USAGE_RECORD_DAYS'])",
         "prune_budgets: off (MAINTENANCE['BUDGET_DAYS'])",
+        "prune_responses: never ran; due now",
         "update_prices: off (MAINTENANCE['UPDATE_PRICES'])",
     ]

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
 from native_api.conf import DEFAULTS
-from native_api.maintenance import jobs
+from native_api.maintenance import jobs, kept_responses
 from native_api.maintenance.jobs import JOBS, JobFailed, enabled_jobs
-from native_api.models import Budget, DailyUsage, PriceList, Reservation, UsageRecord
+from native_api.models import (
+    Budget,
+    DailyUsage,
+    KeptResponse,
+    PriceList,
+    Reservation,
+    UsageRecord,
+)
+from native_api.models.responses import KeptItem
 from native_api.pricing import published, updates
 from native_api.usage import reconcile
 from native_api.usage.reconcile import Pause, no_pause
+from tests.gateway.kept import keep, make_user, set_responses
 from tests.limits.budget_factory import budget_request, call
 from tests.maintenance.usage_factory import write_records
 
@@ -37,7 +48,9 @@ def maintenance(settings: Any) -> Any:
 
 
 def test_by_default_nothing_is_deleted_and_nothing_is_fetched() -> None:
-    assert [job.name for job in enabled_jobs()] == ["expire_reservations", "compare_totals"]
+    """But for kept responses, and by default none are kept."""
+    names = [job.name for job in enabled_jobs()]
+    assert names == ["expire_reservations", "compare_totals", "prune_responses"]
 
 
 def test_a_setting_turns_each_other_job_on(maintenance: Any) -> None:
@@ -138,6 +151,48 @@ class TestPruningBudgets:
         self.make(34, reserved=5)
         assert run("prune_budgets") == "3 budgets were deleted."
         assert set(Budget.objects.values_list("counter", flat=True)) == {"None-0", "29-0", "34-5"}
+
+
+class TestPruningResponses:
+    @pytest.fixture(autouse=True)
+    def four(self, transactional_db: None, settings: Any) -> None:
+        set_responses(settings, DAYS=7)
+        caller = make_user("alice")
+        for days_ago in (1, 6, 8, 9):
+            keep(caller, f"resp_{days_ago}", "one?", "one")
+            KeptResponse.objects.filter(response_id=f"resp_{days_ago}").update(
+                created_at=datetime.now(UTC) - timedelta(days=days_ago)
+            )
+
+    def test_those_that_are_too_old_are_deleted_with_their_items(self) -> None:
+        assert run("prune_responses") == "2 kept responses were deleted."
+        assert set(KeptResponse.objects.values_list("response_id", flat=True)) == {
+            "resp_1",
+            "resp_6",
+        }
+        assert KeptItem.objects.count() == 4
+
+    def test_also_at_a_site_that_does_not_keep_any_more(self, settings: Any) -> None:
+        set_responses(settings, STORE=False, DAYS=7)
+        run("prune_responses")
+        assert KeptResponse.objects.count() == 2
+
+    def test_it_pauses_between_batches(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(kept_responses, "BATCH", 1)
+        pauses: list[int] = []
+        run("prune_responses", pause=lambda: pauses.append(1))
+        assert len(pauses) == 2
+
+    def test_native_prune_deletes_them_by_age(self) -> None:
+        def prune(*arguments: str) -> str:
+            output = StringIO()
+            call_command("native_prune", "--responses", *arguments, stdout=output)
+            return output.getvalue()
+
+        assert prune("--older-than", "3d", "--dry-run") == "3 kept responses would be deleted.\n"
+        assert KeptResponse.objects.count() == 4
+        assert prune("--older-than", "3d") == "3 kept responses were deleted.\n"
+        assert KeptResponse.objects.get().response_id == "resp_1"
 
 
 class TestUpdatingPrices:

@@ -16,7 +16,7 @@ from native_api import forks
 from native_api.background import test_environment
 from native_api.maintenance import leases, runner
 from native_api.maintenance import scheduler as scheduler_module
-from native_api.maintenance.jobs import Job
+from native_api.maintenance.jobs import Job, enabled_jobs
 from native_api.maintenance.scheduler import Scheduler, is_automatic
 from native_api.models import MaintenanceJob
 from native_api.usage import recorder
@@ -45,6 +45,7 @@ class TestScheduler:
         assert set(MaintenanceJob.objects.values_list("name", "succeeded")) == {
             ("expire_reservations", True),
             ("compare_totals", True),
+            ("prune_responses", True),
         }
 
     def test_the_thread_closes_its_connections(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,8 +63,10 @@ class TestScheduler:
         assert closed == ["native-api-maintenance"]
 
     def test_nothing_due_starts_no_thread(self) -> None:
-        for name in ("expire_reservations", "compare_totals"):
-            MaintenanceJob.objects.create(name=name, due_at=datetime.now(UTC) + timedelta(hours=1))
+        for job in enabled_jobs():
+            MaintenanceJob.objects.create(
+                name=job.name, due_at=datetime.now(UTC) + timedelta(hours=1)
+            )
         scheduler = Scheduler(check_seconds=0)
         scheduler.run_if_due()
         assert scheduler._thread is None

@@ -37,6 +37,7 @@ def test_it_returns_the_results_of_what_was_due() -> None:
     assert call() == {
         "expire_reservations": "0 reservations expired.",
         "compare_totals": "3 days: the totals are correct.",
+        "prune_responses": "0 kept responses were deleted.",
     }
     assert call() == {}
 
@@ -52,7 +53,11 @@ def test_it_raises_after_all_jobs_have_run() -> None:
 def test_a_backend_runs_it_and_has_its_result() -> None:
     result = maintain.enqueue()
     assert result.status == "SUCCESSFUL"
-    assert result.return_value.keys() == {"expire_reservations", "compare_totals"}
+    assert result.return_value.keys() == {
+        "expire_reservations",
+        "compare_totals",
+        "prune_responses",
+    }
 
 
 @needs_tasks

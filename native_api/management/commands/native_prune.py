@@ -1,4 +1,5 @@
-"""Deletes usage records of a certain age. The totals of their days are kept."""
+"""Deletes usage records, or kept responses, of a certain age. The totals of the records' days are
+kept."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from typing import Any, Final
 
 from django.core.management import CommandError
 
+from native_api.maintenance import kept_responses
 from native_api.management.database_errors import DatabaseCommand
 from native_api.usage.entry import EPOCH
 from native_api.usage.journal import location
@@ -20,30 +22,38 @@ MAX_BATCH: Final = 10_000
 
 
 class Command(DatabaseCommand):
-    help = "Delete usage records older than the given age. The totals of their days are kept."
+    help = (
+        "Delete usage records older than the given age. The totals of their days are kept. With "
+        "--responses, delete kept responses instead."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--older-than", required=True, metavar="AGE", help="For example 90d, 12h or 4w."
         )
         parser.add_argument(
-            "--batch", type=int, default=1000, help="Records per transaction (%(default)s)."
+            "--responses", action="store_true", help="Kept responses instead of usage records."
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="Count the records, but do not delete them."
+            "--batch", type=int, default=1000, help="Records per transaction (%(default)s)."
         )
+        parser.add_argument("--dry-run", action="store_true", help="Count, but do not delete.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not 1 <= options["batch"] <= MAX_BATCH:
             raise CommandError(f"--batch must be between 1 and {MAX_BATCH}.")
+        before = _parse_age(options["older_than"])
+        verb = "would be" if options["dry_run"] else "were"
+        if options["responses"]:
+            count = kept_responses.prune(
+                before, location.database_alias(), dry_run=options["dry_run"]
+            )
+            self.stdout.write(f"{count} kept responses {verb} deleted.")
+            return
         pruner = Pruner(
-            _parse_age(options["older_than"]),
-            location.database_alias(),
-            options["batch"],
-            dry_run=options["dry_run"],
+            before, location.database_alias(), options["batch"], dry_run=options["dry_run"]
         )
         pruner.run()
-        verb = "would be" if options["dry_run"] else "were"
         self.stdout.write(f"{pruner.deleted} usage records {verb} deleted.")
         for day, count in sorted(pruner.kept.items()):
             self.stderr.write(
