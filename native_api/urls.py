@@ -25,6 +25,17 @@ urlpatterns = [
     ),
     path("v1/models", views.ModelListView.as_view(), name="models"),
     path("v1/models/<path:model>", views.ModelView.as_view(), name="model"),
+    path("v1/responses/<str:response_id>", views.ResponseView.as_view(), name="response"),
+    path(
+        "v1/responses/<str:response_id>/input_items",
+        views.ResponseInputItemsView.as_view(),
+        name="response-input-items",
+    ),
+    path(
+        "v1/responses/<str:response_id>/cancel",
+        views.ResponseCancelView.as_view(),
+        name="response-cancel",
+    ),
     path("v1/usage", views.UsageView.as_view(), name="usage"),
     path("health/live", views.LiveView.as_view(), name="live"),
     path("health/ready", views.ReadyView.as_view(), name="ready"),

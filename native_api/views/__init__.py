@@ -6,6 +6,11 @@ from native_api.views.errors import UnknownView, bad_request, not_found, server_
 from native_api.views.health import LiveView, ReadyView
 from native_api.views.inference import ChatCompletionsView, EmbeddingsView, InferenceView
 from native_api.views.models import ModelListView, ModelView
+from native_api.views.responses import (
+    ResponseCancelView,
+    ResponseInputItemsView,
+    ResponseView,
+)
 from native_api.views.usage import UsageView
 
 __all__ = [
@@ -17,6 +22,9 @@ __all__ = [
     "ModelView",
     "NativeView",
     "ReadyView",
+    "ResponseCancelView",
+    "ResponseInputItemsView",
+    "ResponseView",
     "UnknownView",
     "UsageView",
     "bad_request",
