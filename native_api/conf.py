@@ -47,6 +47,7 @@ DEFAULTS: dict[str, Any] = {
     },
     "RESPONSES": {"STORE": False, "DAYS": 30, "MAX_BYTES": 256 * 1024 * 1024},
     "UNKNOWN_FIELDS": "pass",
+    "CONVERSATION_ID_FROM": (),
     "SECRET_KEYS": (),
     "DEFAULT_AUTHENTICATION_CLASSES": ("native_api.authentication.ApiKeyAuthentication",),
     "DEFAULT_PERMISSION_CLASSES": ("rest_framework.permissions.IsAuthenticated",),

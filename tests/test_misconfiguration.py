@@ -65,6 +65,8 @@ INVALID: list[tuple[str, Any, str]] = [
     ("RESPONSES", {"STORE": True, "DAYS": None}, "['RESPONSES']['DAYS']"),
     ("RESPONSES", {"MAX_BYTES": 0}, "['RESPONSES']['MAX_BYTES']"),
     ("UNKNOWN_FIELDS", "keep", "['UNKNOWN_FIELDS']"),
+    ("CONVERSATION_ID_FROM", "prompt_cache_key", "['CONVERSATION_ID_FROM']"),
+    ("CONVERSATION_ID_FROM", ["prompt_key"], "['CONVERSATION_ID_FROM']"),
     ("SECRET_KEYS", SECRET, "['SECRET_KEYS']"),
     ("DEFAULT_AUTHENTICATION_CLASSES", ["nowhere.Key"], "['DEFAULT_AUTHENTICATION_CLASSES']"),
     ("DEFAULT_PERMISSION_CLASSES", ["os.path"], "['DEFAULT_PERMISSION_CLASSES']"),

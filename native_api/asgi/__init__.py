@@ -21,12 +21,13 @@ from django.core.handlers.asgi import get_script_prefix
 from django.urls import NoReverseMatch, Resolver404, ResolverMatch, resolve, reverse
 
 from native_api.asgi.bodies import Receive, Scope, Send
-from native_api.asgi.handler import MATCH, GatewayHandler
+from native_api.asgi.handler import GatewayHandler
 from native_api.asgi.middleware import in_thread
 from native_api.asgi.policies import is_native_view
 from native_api.bounded_cache import BoundedCache
 from native_api.conf import native_settings
 from native_api.exceptions import SettingError
+from native_api.inbound.body_limits import MATCH
 from native_api.upstream import transport
 
 # What needs models is imported when used: this module is imported before Django is set up.

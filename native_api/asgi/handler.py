@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any, Final
+from typing import Any
 
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.http.response import HttpResponseBase
@@ -29,12 +29,9 @@ from native_api.asgi.bodies import Receive, Scope, Send
 from native_api.asgi.callers import Caller
 from native_api.asgi.policies import needs_middleware
 from native_api.exceptions import InvalidRequest, NativeError, RequestTooLarge
-from native_api.inbound.body_limits import BODY, REFUSAL
+from native_api.inbound.body_limits import BODY, MATCH, REFUSAL
 
 # What needs models is imported when used: this module is imported before Django is set up.
-
-MATCH: Final = "native_api.match"
-"""Where the scope holds the ResolverMatch of a request that is the gateway's."""
 
 View = Callable[..., Any]
 
@@ -81,7 +78,7 @@ class GatewayHandler(ASGIHandler):
         """Django's, whose own words about what is no request (a query that is not UTF-8, say) are
         replaced by the gateway's."""
         request, refusal = super().create_request(scope, body_file)
-        return request, None if refusal is None else _in_envelope(refusal)
+        return request, None if refusal is None else _in_envelope(refusal, scope)
 
     def resolve_request(self, request: Any) -> Any:
         match = super().resolve_request(request)
@@ -157,10 +154,13 @@ def _refused_view() -> View:
     return view
 
 
-def _in_envelope(refusal: HttpResponseBase) -> HttpResponseBase:
+def _in_envelope(refusal: HttpResponseBase, scope: Scope) -> HttpResponseBase:
     from native_api.views.error_responses import envelope_response
+    from native_api.views.spoken_formats import choose_format
 
-    return envelope_response(RequestTooLarge() if refusal.status_code == 413 else InvalidRequest())
+    error = RequestTooLarge() if refusal.status_code == 413 else InvalidRequest()
+    names = {name.decode("latin-1") for name, _ in scope["headers"]}
+    return envelope_response(error, choose_format(scope["path"], names))
 
 
 def _has_site_receivers() -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, Final, NamedTuple, Protocol
@@ -88,6 +88,8 @@ class InboundFormat(ABC):
 
     endpoint: ClassVar[str] = ""
     """The path below `v1/` in usage records, if it is not the operation's."""
+    conversation_fields: ClassVar[Sequence[str]] = ("conversation_id",)
+    """The fields with which clients name a conversation; empty if requests belong to none."""
     field_names: ClassVar[Mapping[str, str]] = {}
     """Unified field -> this API's word for it, if it has another."""
 

@@ -1,4 +1,5 @@
-"""Limits of request bodies: the size of one, its time to arrive, and the memory of all together."""
+"""Limits of request bodies: the size of one, its time to arrive, and the memory of all together.
+Also the keys with which `native_api.asgi` tells the views what it knows of a request."""
 
 from __future__ import annotations
 
@@ -16,6 +17,9 @@ times what it reads."""
 
 REFUSAL: Final = "native_api.refusal"
 """The key of the ASGI scope with the error of a body that `native_api.asgi` refuses to read."""
+
+MATCH: Final = "native_api.match"
+"""The key of the ASGI scope with the ResolverMatch of a request that is the gateway's."""
 
 SMALL_BODY: Final = 64 * 1024
 """Bytes that a request may always hold, so that ordinary requests are answered while large ones

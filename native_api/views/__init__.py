@@ -2,15 +2,17 @@
 
 from native_api.views.base import NativeView
 from native_api.views.error_responses import exception_handler
-from native_api.views.errors import UnknownView, bad_request, not_found, server_error
+from native_api.views.errors import RootView, UnknownView, bad_request, not_found, server_error
 from native_api.views.health import LiveView, ReadyView
 from native_api.views.inference import ChatCompletionsView, EmbeddingsView, InferenceView
+from native_api.views.messages import MessagesView
 from native_api.views.models import ModelListView, ModelView
 from native_api.views.responses import (
     ResponseCancelView,
     ResponseInputItemsView,
     ResponseView,
 )
+from native_api.views.responses_create import ResponsesView
 from native_api.views.usage import UsageView
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "EmbeddingsView",
     "InferenceView",
     "LiveView",
+    "MessagesView",
     "ModelListView",
     "ModelView",
     "NativeView",
@@ -25,6 +28,8 @@ __all__ = [
     "ResponseCancelView",
     "ResponseInputItemsView",
     "ResponseView",
+    "ResponsesView",
+    "RootView",
     "UnknownView",
     "UsageView",
     "bad_request",

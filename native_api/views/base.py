@@ -2,7 +2,8 @@
 
 Rules:
 1. A subclass may override DRF's hooks and class attributes as in any DRF view, see `hooks`.
-2. Every error, from any step, is answered in the one envelope. DEBUG changes nothing in that.
+2. Every error, from any step, is answered in the envelope of the API that the client speaks. DEBUG
+   changes nothing in that.
 3. Every response says that it is private, and only safe values get into its headers. A response
    that cannot be finished is closed.
 4. Under WSGI, Django runs this view on a short-lived event loop; calls to providers run on the
@@ -15,6 +16,7 @@ import logging
 import time
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from django.core.handlers.asgi import ASGIRequest
@@ -27,12 +29,12 @@ from rest_framework.request import Request
 from native_api import background, exceptions, logs
 from native_api.authentication import default_caller
 from native_api.conf import native_settings
-from native_api.inbound.base import to_json
-from native_api.inbound.openai.error_envelope import error_envelope
+from native_api.inbound.base import InboundFormat, to_json
 from native_api.limits.headers import merge_headers
 from native_api.types import Caller
 from native_api.views import hooks, policies, private_api
 from native_api.views.error_responses import json_response, native_error
+from native_api.views.spoken_formats import OPENAI
 from native_api.views.steps import AsyncAPIView
 
 T = TypeVar("T")
@@ -132,13 +134,24 @@ class NativeView(AsyncAPIView):
             self.headers.setdefault("www-authenticate", "Bearer")
         return self.json_bytes(self.error_body(error), self.error_status(error))
 
+    def spoken_format(self) -> InboundFormat:
+        """The API whose words responses are in: by default OpenAI's."""
+        return OPENAI
+
+    def named_headers(self) -> dict[str, str]:
+        return self.spoken_format().headers(self.headers, datetime.now(UTC))
+
     def error_body(self, error: exceptions.NativeError) -> bytes:
-        """The body of an error response: OpenAI's envelope, unless the endpoint speaks another."""
-        return to_json(error_envelope(error))
+        """The body of an error response, in the envelope of the API that the client speaks."""
+        spoken = self.spoken_format()
+        if isinstance(error, exceptions.UnsupportedField) and spoken.field_names:
+            # A dialect has raised it, in the words of the unified request.
+            error = exceptions.UnsupportedField(spoken.rename_field(error.path), error.reason)
+        return spoken.error(error, self.request_id)
 
     def error_status(self, error: exceptions.NativeError) -> int:
         """The status of an error response."""
-        return error.status
+        return self.spoken_format().status(error)
 
     def _log(self, request: HttpRequest, response: HttpResponseBase, started: float) -> None:
         if not logger.isEnabledFor(logging.INFO):

@@ -1,7 +1,8 @@
-"""Exceptions -> the gateway's errors -> responses in the one envelope."""
+"""Exceptions -> the gateway's errors -> responses in the client's envelope."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from math import ceil
 from typing import Any, Final
 
@@ -10,9 +11,8 @@ from django.http import Http404, HttpResponse
 from rest_framework import exceptions as drf
 
 from native_api import exceptions, logs
-from native_api.inbound.base import to_json
+from native_api.inbound.base import InboundFormat
 from native_api.inbound.headers import make_private
-from native_api.inbound.openai.error_envelope import error_envelope
 from native_api.views.misconfigured import misconfigured
 
 logger = logs.get_logger("native_api.request")
@@ -89,10 +89,10 @@ def json_response(body: bytes, status: int = 200) -> HttpResponse:
     )
 
 
-def envelope_response(error: exceptions.NativeError) -> HttpResponse:
-    """The response to a request that no view has seen."""
-    response = json_response(to_json(error_envelope(error)), error.status)
-    for name, value in error.headers.items():
+def envelope_response(error: exceptions.NativeError, spoken: InboundFormat) -> HttpResponse:
+    """The response to a request that no view has seen, in the words of this API."""
+    response = json_response(spoken.error(error, ""), spoken.status(error))
+    for name, value in spoken.headers(error.headers, datetime.now(UTC)).items():
         response.headers[name] = value
     make_private(response)
     return response

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import ClassVar
 
@@ -11,11 +11,13 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 
-from native_api import background, exceptions
+from native_api import background
 from native_api.access.sealing import CallerSeal
 from native_api.conf import native_settings
 from native_api.gateway import calls
-from native_api.inbound.base import ClientContext, InboundFormat, ParsedRequest
+from native_api.gateway.calls import CallReply
+from native_api.inbound.base import ClientContext, InboundFormat, ParsedRequest, StreamWriter
+from native_api.inbound.conversation_ids import add_conversation_id
 from native_api.inbound.headers import list_names
 from native_api.inbound.json_body import read_and_check
 from native_api.inbound.openai import ChatCompletions, EmbeddingsFormat
@@ -30,31 +32,65 @@ class InferenceView(NativeView):
 
     inbound_format: ClassVar[InboundFormat]
 
+    def spoken_format(self) -> InboundFormat:
+        return self.inbound_format
+
     async def post(self, request: Request, model: str = "") -> HttpResponseBase:
         """A `model` of the URL replaces that of the body, as at Azure."""
-        inbound = self.inbound_format
         caller = await self.get_caller(request)
         context = ClientContext(request.headers, CallerSeal(caller))
-        parsed = await read_and_check(request, partial(self._parse, model, context))
+        parsed = await self.parse(request, caller, partial(self._parse, model, context))
         if parsed.body.get("stream"):
             return await self._stream(private_api.django_request(request), parsed, caller)
-        answer = await self.on_engine(
-            calls.call(
-                inbound.operation,
-                parsed.body,
-                caller,
-                self.request_id,
-                parsed.client_body,
-                inbound.endpoint,
-            )
-        )
+        answer = await self.on_engine(self.call(parsed, caller))
         self._add_call_headers(answer.headers, parsed.dropped_fields)
+        return self.json_bytes(await self.write_reply(parsed, answer, caller))
+
+    # --- what the endpoints of one API may do otherwise ------------------------------------------
+
+    async def parse(
+        self, request: Request, caller: Caller, check: Callable[[Json], ParsedRequest]
+    ) -> ParsedRequest:
+        """The checked request. Raises NativeError."""
+        return await read_and_check(request, check)
+
+    async def call(self, parsed: ParsedRequest, caller: Caller) -> CallReply:
+        """The complete reply. Raises NativeError."""
+        inbound = self.inbound_format
+        return await calls.call(
+            inbound.operation,
+            parsed.body,
+            caller,
+            self.request_id,
+            parsed.client_body,
+            inbound.endpoint,
+        )
+
+    async def write_reply(self, parsed: ParsedRequest, answer: CallReply, caller: Caller) -> bytes:
+        """The body of a complete reply."""
         if answer.forwarded is not None:
-            return self.json_bytes(inbound.forward(parsed, answer.forwarded))
-        return self.json_bytes(inbound.reply(parsed, answer.reply))
+            return self.inbound_format.forward(parsed, answer.forwarded)
+        return self.inbound_format.reply(parsed, answer.reply)
+
+    def before_end(
+        self, parsed: ParsedRequest, writer: StreamWriter, caller: Caller
+    ) -> Callable[[], Awaitable[None]] | None:
+        """What is awaited before the end of a stream is written; None if nothing is."""
+        return None
+
+    # --- the steps of every call -----------------------------------------------------------------
 
     def _parse(self, model: str, context: ClientContext, body: Json) -> ParsedRequest:
-        return self.inbound_format.parse({**body, "model": model} if model else body, context)
+        if model:
+            body = {**body, "model": model}
+        inbound, sources = self.inbound_format, native_settings.CONVERSATION_ID_FROM
+        if (
+            sources
+            and inbound.conversation_fields
+            and all(body.get(name) is None for name in inbound.conversation_fields)
+        ):
+            body = add_conversation_id(body, context.headers, sources)
+        return inbound.parse(body, context)
 
     async def _stream(
         self, request: HttpRequest, parsed: ParsedRequest, caller: Caller
@@ -78,7 +114,9 @@ class InferenceView(NativeView):
             writer = self.inbound_format.stream(parsed)
             stream_class = background.AsyncStream if self.on_asgi else background.SyncStream
             stream = stream_class(
-                EventStream(reply, writer), native_settings.KEEPALIVE_SECONDS, writer.ping()
+                EventStream(reply, writer, self.before_end(parsed, writer, caller)),
+                native_settings.KEEPALIVE_SECONDS,
+                writer.ping(),
             )
         except BaseException as error:
             await self.on_engine(reply.aclose(error))
@@ -100,19 +138,6 @@ class InferenceView(NativeView):
         if omitted and self.inbound_format.field_names:
             renamed = self.inbound_format.rename_fields(omitted.split(", "))
             self.headers["x-native-omitted"] = list_names(renamed)
-
-    def named_headers(self) -> dict[str, str]:
-        return self.inbound_format.headers(self.headers, datetime.now(UTC))
-
-    def error_body(self, error: exceptions.NativeError) -> bytes:
-        inbound = self.inbound_format
-        if isinstance(error, exceptions.UnsupportedField) and inbound.field_names:
-            # A dialect has raised it, in the words of the unified request.
-            error = exceptions.UnsupportedField(inbound.rename_field(error.path), error.reason)
-        return inbound.error(error, self.request_id)
-
-    def error_status(self, error: exceptions.NativeError) -> int:
-        return self.inbound_format.status(error)
 
 
 class ChatCompletionsView(InferenceView):

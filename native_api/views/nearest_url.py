@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Final
 
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
+from native_api.views.spoken_formats import ANTHROPIC_ENDPOINT
+
 ENDPOINTS: Final = (
     "chat/completions",
+    "responses",
+    "responses/input_tokens",
+    "responses/compact",
+    "messages",
+    "messages/count_tokens",
     "embeddings",
     "models",
     "usage",
@@ -19,12 +25,12 @@ ENDPOINTS: Final = (
 )
 """What clients append to a base URL."""
 
-METHODS: Final[Mapping[str, str]] = {"chat/completions": "POST", "embeddings": "POST"}
-"""The others are for GET."""
+READ: Final = frozenset({"models", "usage", "health/live", "health/ready"})
+"""Those that are for GET. The others are for POST."""
 
 LIKENESS: Final = 0.75
 """How alike a path and an endpoint are, from 0 to 1, before the endpoint is named. Below that,
-`messages` is as near to `usage` as some misspellings are to what they mean."""
+`images` is as near to `usage` as some misspellings are to what they mean."""
 
 VERSIONS: Final = frozenset({"v1", "v1beta", "api", "openai", ""})
 """Segments that base URLs of clients have once too often, or not at all."""
@@ -42,10 +48,16 @@ def describe_missing(request: HttpRequest) -> str:
     if not near:
         return f"{shown} The API is below {base}: POST {base}chat/completions, GET {base}models."
     url = f"{base}{near}" if not near.startswith("health/") else f"{base.removesuffix('v1/')}{near}"
-    message = f"{shown} Did you mean {METHODS.get(near, 'GET')} {url}?"
+    message = f"{shown} Did you mean {'GET' if near in READ else 'POST'} {url}?"
     if near == tail and path.rstrip("/") != url:
-        message = f"{message} The base URL of a client ends in {base.rstrip('/')}."
+        message = f"{message} The base URL of a client ends in {_find_client_base(base, near)}."
     return message
+
+
+def _find_client_base(base: str, endpoint: str) -> str:
+    """What a client needs as its base URL: those of Anthropic append `v1` themselves."""
+    is_anthropic = endpoint.partition("/")[0] == ANTHROPIC_ENDPOINT
+    return (base.removesuffix("v1/") if is_anthropic else base).rstrip("/")
 
 
 def _find_base(request: HttpRequest) -> str:

@@ -70,9 +70,9 @@ def has_site_receivers(sender: Any) -> bool:
 # --- DRF's Request -------------------------------------------------------------------------------
 
 
-def django_request(request: Request) -> HttpRequest:
-    """The request that DRF's wraps."""
-    return request._request
+def django_request(request: Request | HttpRequest) -> HttpRequest:
+    """The request that DRF's wraps. A view that has failed early may still have Django's own."""
+    return request._request if isinstance(request, Request) else request
 
 
 def is_authentication_done(request: Request) -> bool:

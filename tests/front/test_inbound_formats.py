@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -41,16 +42,16 @@ class LinesFormat(ChatCompletions):
     wire = ""
     """No provider speaks it."""
 
-    def reply(self, reply: Any) -> bytes:
+    def reply(self, parsed: Any, reply: Any) -> bytes:
         return to_json({"says": reply["choices"][0]["message"]["content"]})
 
-    def stream(self) -> Any:
+    def stream(self, parsed: Any) -> Any:
         return Lines()
 
-    def error(self, error: NativeError) -> bytes:
+    def error(self, error: NativeError, request_id: str) -> bytes:
         return to_json({"oops": error.code})
 
-    def headers(self, headers: dict[str, str]) -> dict[str, str]:
+    def headers(self, headers: dict[str, str], now: datetime) -> dict[str, str]:
         return {name.replace("x-native-", "lines-"): value for name, value in headers.items()}
 
 

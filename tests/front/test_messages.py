@@ -25,8 +25,10 @@ from tests.servers import Site
         ("POST", "/openai/deployments/gpt/embeddings/", "mean POST /native/v1/embeddings?"),
         ("GET", "/models", "Did you mean GET /native/v1/models?"),
         ("GET", "/v1/health/ready", "Did you mean GET /native/health/ready?"),
-        ("POST", "/v1/messages", "/native/v1/: POST /native/v1/chat/completions, "),
-        ("POST", "/v1/responses", "/native/v1/: POST /native/v1/chat/completions, "),
+        ("POST", "/responses", "Did you mean POST /native/v1/responses?"),
+        ("POST", "/v1/response", "Did you mean POST /native/v1/responses?"),
+        ("POST", "/openai/v1/responses", "Did you mean POST /native/v1/responses?"),
+        ("POST", "/v1/images", "/native/v1/: POST /native/v1/chat/completions, "),
         ("GET", "/v2/anything", "POST /native/v1/chat/completions, GET /native/v1/models."),
     ],
 )

@@ -14,6 +14,7 @@ from native_api.inbound.base import ParsedRequest, StreamWriter, to_json
 from native_api.inbound.openai.base import OpenAIFormat
 from native_api.inbound.openai.chat_serializer import ChatCompletionSerializer
 from native_api.inbound.openai.error_envelope import error_envelope
+from native_api.inbound.openai.foreign_fields import SESSION_FIELDS
 from native_api.operations import CHAT
 from native_api.types import ChatCompletionChunk, ForwardedEvent
 
@@ -47,6 +48,7 @@ class ChatStreamWriter(StreamWriter):
 class ChatCompletions(OpenAIFormat):
     operation = CHAT
     wire = "openai_chat"
+    conversation_fields = ("conversation_id", *SESSION_FIELDS)
 
     def __init__(self) -> None:
         super().__init__(ChatCompletionSerializer())

@@ -60,6 +60,7 @@ class EmbeddingsSerializer(RequestSerializer):
 
 class EmbeddingsFormat(OpenAIFormat):
     operation = EMBEDDINGS
+    conversation_fields = ()
 
     def __init__(self) -> None:
         super().__init__(EmbeddingsSerializer())
