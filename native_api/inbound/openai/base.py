@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 from native_api.exceptions import NativeError
 from native_api.inbound.base import ClientContext, InboundFormat, ParsedRequest, to_json
@@ -26,11 +27,7 @@ class OpenAIFormat(InboundFormat):
         dropped_fields = [*left_out, *unknown_fields]
         if not self.wire:
             return ParsedRequest(body, dropped_fields, context=context)
-        written = {name: value for name, value in data.items() if name not in unknown_fields}
-        for path in unknown_fields:
-            field = path.partition(".")[0]
-            if field in written:  # A member of it was dropped.
-                written[field] = body[field]
+        written = restore_written(data, body, unknown_fields)
         client_body = ClientBody(self.wire, written, self._unify, is_unified_wire=True, made=body)
         return ParsedRequest(body, dropped_fields, client_body, context)
 
@@ -39,3 +36,17 @@ class OpenAIFormat(InboundFormat):
 
     def error(self, error: NativeError, request_id: str) -> bytes:
         return to_json(error_envelope(error))
+
+
+def restore_written(data: Json, checked: Json, dropped_fields: list[str]) -> Json:
+    """The request as it was written, without the fields and members that were dropped."""
+    written = {name: value for name, value in data.items() if name not in dropped_fields}
+    for path in dropped_fields:
+        field = FIELD.match(path)
+        if field is not None and field[0] in written:  # A member of it was dropped.
+            written[field[0]] = checked[field[0]]
+    return written
+
+
+FIELD: Final = re.compile(r"[^.\[]+")
+"""The top-level field of a path."""
