@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final
 
 from native_api.inbound.base import ClientContext, ParsedRequest
-from native_api.inbound.openai.base import OpenAIFormat
+from native_api.inbound.openai.base import OpenAIFormat, restore_written
+from native_api.inbound.openai.responses.sealed import open_input
 from native_api.inbound.openai.responses.serializer import ResponsesSerializer
 from native_api.inbound.openai.responses.unify import unify
 from native_api.operations import CHAT
@@ -39,9 +40,14 @@ class ResponsesFormat(OpenAIFormat):
         super().__init__(ResponsesSerializer())
 
     def parse(self, data: dict[str, Any], context: ClientContext | None = None) -> ParsedRequest:
-        body, dropped_fields = self._serializer.check(data)
-        client_body = ClientBody(self.wire, body, unify)
-        return ParsedRequest(_build_head(body), dropped_fields, client_body, context)
+        checked, dropped_fields = self._serializer.check(data)
+        written = restore_written(data, checked, dropped_fields)
+        if context is not None and "input" in checked:
+            opened = open_input(written["input"], context.seal, dropped_fields)
+            if opened is not written["input"]:
+                written["input"] = opened
+        client_body = ClientBody(self.wire, written, unify)
+        return ParsedRequest(_build_head(checked), dropped_fields, client_body, context)
 
 
 def _build_head(body: Json) -> Json:

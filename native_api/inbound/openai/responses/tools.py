@@ -1,10 +1,36 @@
-"""Tools of Responses as unified tools, and the names of those that are in a namespace."""
+"""Tools of Responses as unified tools, and the choice of one.
+
+A tool in a namespace gets a name that has the namespace in it, since no other API has namespaces.
+`split_name` maps it back for the client. Tools that only OpenAI runs are left out and reported if
+the model can do without; otherwise the target is unsuitable.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
 
+from native_api.exceptions import UnsupportedField
 from native_api.types import Json
+
+MAX_NAME_LENGTH: Final = 64
+DIGEST_LENGTH: Final = 8
+UNSAFE: Final = re.compile(r"[^a-zA-Z0-9_]")
+"""Characters that some provider refuses in a tool's name."""
+CALLABLE: Final = ("function", "custom")
+WEB_SEARCH: Final = re.compile(r"web_search(_preview)?(_\d{4}_\d\d_\d\d)?")
+DISPENSABLE: Final = frozenset(
+    {"code_interpreter", "image_generation", "tool_search", "programmatic_tool_calling"}
+)
+"""Tools that OpenAI runs, without which a model still can answer."""
+SERVED_MEMBERS: Final = frozenset({"type", "name", "description", "parameters", "strict", "format"})
+"""Members of a function or a custom tool that the unified one has."""
+UNSAID: Final = ("filters", "search_content_types")
+"""Options of a web search that the unified one does not have."""
+USUAL_VALUES: Final[tuple[Any, ...]] = (None, False, [], ["direct"])
+"""Values of other members that change nothing."""
 
 
 class ToolName(NamedTuple):
@@ -14,6 +40,204 @@ class ToolName(NamedTuple):
     namespace: str = ""
 
 
+class FlatTool(NamedTuple):
+    """A function or a custom tool, with its unified name."""
+
+    unified_name: str
+    client_name: ToolName
+    tool: Json
+    path: str
+
+
+class UnifiedTools(NamedTuple):
+    tools: list[Json]
+    web_search_options: Json | None
+    names: Mapping[ToolName, str]
+    """The client's name of each tool -> the unified one."""
+
+
+# --- names ---------------------------------------------------------------------------------------
+
+
+def list_tools(body: Json) -> Iterator[tuple[str, Json]]:
+    """All tools of a request, each with its path: also those that items of `input` add."""
+    for index, tool in enumerate(body.get("tools") or ()):
+        yield f"tools[{index}]", tool
+    items = body.get("input")
+    for position, item in enumerate(items if isinstance(items, list) else ()):
+        if item.get("type") in ("additional_tools", "tool_search_output"):
+            for index, tool in enumerate(item.get("tools") or ()):
+                yield f"input[{position}].tools[{index}]", tool
+
+
+def flatten_tools(body: Json) -> list[FlatTool]:
+    """The functions and custom tools of a request, those in namespaces included, each once."""
+    found: dict[ToolName, tuple[Json, str]] = {}
+    for path, tool in list_tools(body):
+        if tool["type"] in CALLABLE:
+            found.setdefault(ToolName(tool["name"]), (tool, path))
+        elif tool["type"] == "namespace":
+            for index, inner in enumerate(tool["tools"]):
+                if inner["type"] in CALLABLE:
+                    name = ToolName(inner["name"], tool["name"])
+                    found.setdefault(name, (inner, f"{path}.tools[{index}]"))
+    names = _assign_names(list(found))
+    return [FlatTool(names[name], name, tool, path) for name, (tool, path) in found.items()]
+
+
+def _assign_names(tools: list[ToolName]) -> dict[ToolName, str]:
+    """A unified name for each tool, that no other one has."""
+    names = {tool: tool.name for tool in tools if not tool.namespace}
+    used = set(names.values())
+    for tool in tools:
+        if tool.namespace:
+            name = join_name(tool)
+            names[tool] = name if name not in used else _shorten(name, tool)
+            used.add(names[tool])
+    return names
+
+
+def join_name(tool: ToolName) -> str:
+    """The unified name of a tool in a namespace: one that every provider takes."""
+    if not tool.namespace:
+        return tool.name
+    name = UNSAFE.sub("_", f"{tool.namespace}__{tool.name}")
+    name = name if name[0].isalpha() else f"n{name}"
+    return name if len(name) <= MAX_NAME_LENGTH else _shorten(name, tool)
+
+
+def _shorten(name: str, tool: ToolName) -> str:
+    """The name with an end that only this tool has."""
+    written = f"{tool.namespace}\0{tool.name}".encode("utf-8", "surrogatepass")
+    digest = sha256(written).hexdigest()[:DIGEST_LENGTH]
+    return f"{name[: MAX_NAME_LENGTH - DIGEST_LENGTH - 1]}_{digest}"
+
+
 def split_name(name: str, body: Json) -> ToolName:
     """The client's name of the tool that unified calls name so. `body` is the client's request."""
+    for flat in flatten_tools(body):
+        if flat.unified_name == name:
+            return flat.client_name
     return ToolName(name)
+
+
+# --- tools ---------------------------------------------------------------------------------------
+
+
+def unify_tools(body: Json, omitted: list[str]) -> UnifiedTools:
+    """The unified tools. Raises UnsupportedField for one that the answer depends on, but that only
+    OpenAI has."""
+    search = None
+    for path, tool in list_tools(body):
+        if tool["type"] not in (*CALLABLE, "namespace"):
+            search = _read_hosted_tool(tool, path, omitted) or search
+        elif tool["type"] == "namespace" and tool.get("description"):
+            omitted.append("tools.namespace.description")
+    flat = flatten_tools(body)
+    return UnifiedTools(
+        [_unify_tool(each, omitted) for each in flat],
+        search,
+        {each.client_name: each.unified_name for each in flat},
+    )
+
+
+def _read_hosted_tool(tool: Json, path: str, omitted: list[str]) -> Json | None:
+    """The options of a web search. All other tools of OpenAI's have no unified form."""
+    kind = tool["type"]
+    if WEB_SEARCH.fullmatch(kind):
+        # A search of what OpenAI has in store already. Codex asks for it in every request.
+        if tool.get("external_web_access") is False:
+            omitted.append("tools.web_search")
+            return None
+        return _build_web_search(tool, omitted)
+    if kind not in DISPENSABLE:
+        raise UnsupportedField(f"{path}.type", f"only the API of Responses has {kind[:50]!r}")
+    omitted.append(f"tools.{kind}")
+    return None
+
+
+def _build_web_search(tool: Json, omitted: list[str]) -> Json:
+    options: Json = {}
+    if tool.get("search_context_size"):
+        options["search_context_size"] = tool["search_context_size"]
+    location = {name: value for name, value in (tool.get("user_location") or {}).items() if value}
+    if location:
+        location.pop("type", None)
+        options["user_location"] = {"type": "approximate", "approximate": location}
+    omitted += [f"tools.web_search.{name}" for name in UNSAID if tool.get(name)]
+    return options
+
+
+def _unify_tool(flat: FlatTool, omitted: list[str]) -> Json:
+    tool, kind = flat.tool, flat.tool["type"]
+    omitted += [
+        f"tools.{name[:50]}"
+        for name, value in tool.items()
+        if name not in SERVED_MEMBERS and value not in USUAL_VALUES
+    ]
+    definition: Json = {"name": flat.unified_name}
+    members = ("description", "parameters", "strict") if kind == "function" else ("description",)
+    definition |= {name: tool[name] for name in members if tool.get(name) is not None}
+    if kind == "custom" and tool.get("format"):
+        definition["format"] = _unify_format(tool["format"])
+    return {"type": kind, kind: definition}
+
+
+def _unify_format(written: Json) -> Json:
+    """Chat Completions have the grammar in an object of its own."""
+    if written.get("type") != "grammar":
+        return written
+    return {
+        "type": "grammar",
+        "grammar": {name: value for name, value in written.items() if name != "type"},
+    }
+
+
+# --- the choice ----------------------------------------------------------------------------------
+
+
+def unify_tool_choice(choice: Any, unified: UnifiedTools, omitted: list[str]) -> Any:
+    """The unified choice; None if it says nothing, because there are no tools left to choose from.
+
+    Raises UnsupportedField if only a tool of OpenAI's could be chosen.
+    """
+    if isinstance(choice, str):
+        if unified.tools:
+            return choice
+        if choice == "required" and unified.web_search_options is None:
+            raise UnsupportedField("tool_choice", "there is no tool that another API has")
+        return None
+    if choice["type"] == "allowed_tools":
+        return _unify_allowed(choice, unified, omitted)
+    return _name_tool(choice, unified, "tool_choice")
+
+
+def _name_tool(choice: Json, unified: UnifiedTools, path: str) -> Json:
+    kind = choice["type"]
+    if kind not in CALLABLE:
+        raise UnsupportedField(f"{path}.type", f"only the API of Responses has {kind[:50]!r}")
+    return {"type": kind, kind: {"name": _find_name(choice, unified)}}
+
+
+def _find_name(choice: Json, unified: UnifiedTools) -> str:
+    """The unified name. A choice may lack the namespace of its tool."""
+    name, namespace = str(choice.get("name") or ""), str(choice.get("namespace") or "")
+    if ToolName(name, namespace) in unified.names:
+        return unified.names[ToolName(name, namespace)]
+    found = [unified.names[tool] for tool in unified.names if tool.name == name]
+    return found[0] if len(found) == 1 else join_name(ToolName(name, namespace))
+
+
+def _unify_allowed(choice: Json, unified: UnifiedTools, omitted: list[str]) -> Any:
+    tools = [
+        _name_tool(tool, unified, f"tool_choice.tools[{index}]")
+        for index, tool in enumerate(choice["tools"])
+        if tool.get("type") in CALLABLE
+    ]
+    if len(tools) < len(choice["tools"]):
+        omitted.append("tool_choice.tools")
+    if tools:
+        return {"type": "allowed_tools", "allowed_tools": {"mode": choice["mode"], "tools": tools}}
+    if choice["mode"] == "required":
+        raise UnsupportedField("tool_choice.tools", "there is no tool that another API has")
+    return "none" if unified.tools else None

@@ -1,12 +1,174 @@
-"""The unified request for a request in the words of Responses."""
+"""The unified request for a request in the words of Responses: what a target of another wire gets.
+
+What another API cannot say is reported if the answer means the same without it; otherwise the
+target is unsuitable. `store` is neither: whether the response is kept is up to the gateway.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
-from native_api.types import Json
+from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
+from native_api.exceptions import InvalidRequest, UnsupportedField
+from native_api.inbound.checks import FieldError
+from native_api.inbound.openai.responses.tools import UnifiedTools, unify_tool_choice, unify_tools
+from native_api.inbound.openai.responses.unify_items import Conversation
+from native_api.types import ChatRequest, Json
+
+SAME_FIELDS: Final = (
+    "model", "tier", "stream", "temperature", "top_p", "parallel_tool_calls", "metadata", "user",
+    "safety_identifier", "service_tier", "prompt_cache_key", "prompt_cache_retention",
+    "moderation", "conversation_id", "fallbacks", "provider_options",
+)  # fmt: skip
+"""Fields that are the same in the unified request."""
+
+READ_FIELDS: Final = frozenset(
+    {
+        *SAME_FIELDS, "input", "instructions", "tools", "tool_choice", "text", "reasoning",
+        "max_output_tokens", "top_logprobs", "include", "stream_options", "prompt_cache_options",
+        "store", "background", "previous_response_id",
+    }
+)  # fmt: skip
+"""Fields that are translated, or that say nothing to a provider. All others are reported."""
+
+LOGPROBS: Final = "message.output_text.logprobs"
+ANSWERED: Final = frozenset({LOGPROBS, "reasoning.encrypted_content"})
+"""Values of `include` that replies of other wires satisfy."""
+CACHE_MEMBERS: Final = ("mode", "ttl")
 
 
-def unify(body: Json, omitted: list[str]) -> Any:
+def unify(body: Json, omitted: list[str]) -> ChatRequest:
     """The unified request. Adds to `omitted` what it leaves out. Raises InvalidRequest."""
-    raise NotImplementedError
+    try:
+        return _unify(body, omitted)
+    except FieldError as error:
+        raise error.as_invalid_request() from None
+    except RecursionError:
+        raise InvalidRequest("The request is nested too deeply.") from None
+
+
+def _unify(body: Json, omitted: list[str]) -> ChatRequest:
+    if body.get("previous_response_id"):
+        raise UnsupportedField("previous_response_id", STATE_WAY_ROUND)
+    chat: Any = {name: body[name] for name in SAME_FIELDS if body.get(name) is not None}
+    tools = _add_tools(chat, body, omitted)
+    _add_messages(chat, body, tools, omitted)
+    _add_limits(chat, body)
+    _add_text(chat, body.get("text") or {}, omitted)
+    _add_reasoning(chat, body.get("reasoning") or {}, omitted)
+    _add_included(chat, body, omitted)
+    _add_cache_options(chat, body.get("prompt_cache_options") or {}, omitted)
+    _update(chat, body, omitted)
+    omitted += [
+        name[:50]
+        for name, value in body.items()
+        if name not in READ_FIELDS and value not in (None, [], {}) and not _is_usual(name, value)
+    ]
+    result: ChatRequest = chat
+    return result
+
+
+def _is_usual(name: str, value: Any) -> bool:
+    return name == "truncation" and value == "disabled"
+
+
+# --- the conversation ----------------------------------------------------------------------------
+
+
+def _add_messages(chat: Json, body: Json, names: UnifiedTools, omitted: list[str]) -> None:
+    conversation = Conversation(body.get("tools"), names, omitted)
+    if body.get("instructions"):
+        conversation.messages.append({"role": "system", "content": body["instructions"]})
+    written = body.get("input")
+    if isinstance(written, str):
+        conversation.messages.append({"role": "user", "content": written})
+    else:
+        conversation.add(written or [], "input")
+    if not conversation.messages:
+        raise FieldError("input", "expected at least one message")
+    chat["messages"] = conversation.messages
+
+
+def _add_tools(chat: Json, body: Json, omitted: list[str]) -> UnifiedTools:
+    unified = unify_tools(body, omitted)
+    if unified.tools:
+        chat["tools"] = unified.tools
+    if unified.web_search_options is not None:
+        chat["web_search_options"] = unified.web_search_options
+    if body.get("tool_choice") is not None:
+        choice = unify_tool_choice(body["tool_choice"], unified, omitted)
+        if choice is not None:
+            chat["tool_choice"] = choice
+    return unified
+
+
+# --- the answer ----------------------------------------------------------------------------------
+
+
+def _add_limits(chat: Json, body: Json) -> None:
+    if body.get("max_output_tokens"):
+        chat["max_completion_tokens"] = body["max_output_tokens"]
+    if body.get("stream"):
+        chat["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+
+
+def _add_text(chat: Json, text: Json, omitted: list[str]) -> None:
+    if text.get("verbosity"):
+        chat["verbosity"] = text["verbosity"]
+    written = text.get("format") or {"type": "text"}
+    kind = written["type"]
+    if kind == "json_schema":
+        schema = {name: written[name] for name in SCHEMA_MEMBERS if written.get(name) is not None}
+        chat["response_format"] = {"type": kind, "json_schema": schema}
+    elif kind == "json_object":
+        chat["response_format"] = {"type": kind}
+    elif kind != "text":
+        raise UnsupportedField("text.format.type", f"only the API of Responses has {kind[:50]!r}")
+    _report(omitted, "text", text, ("format", "verbosity"))
+
+
+SCHEMA_MEMBERS: Final = ("name", "description", "schema", "strict")
+
+
+def _add_reasoning(chat: Json, reasoning: Json, omitted: list[str]) -> None:
+    if reasoning.get("effort"):
+        chat["reasoning_effort"] = reasoning["effort"]
+    summary = reasoning.get("summary") or reasoning.get("generate_summary")
+    if summary:
+        chat["reasoning"] = {"summary": summary}
+    _report(omitted, "reasoning", reasoning, ("effort", "summary", "generate_summary"))
+
+
+def _add_included(chat: Json, body: Json, omitted: list[str]) -> None:
+    included = body.get("include") or ()
+    if body.get("top_logprobs") or LOGPROBS in included:
+        chat["logprobs"] = True
+    if body.get("top_logprobs"):
+        chat["top_logprobs"] = body["top_logprobs"]
+    if not ANSWERED.issuperset(included):
+        omitted.append("include")
+
+
+def _add_cache_options(chat: Json, options: Json, omitted: list[str]) -> None:
+    kept = {name: options[name] for name in CACHE_MEMBERS if options.get(name)}
+    if kept:
+        chat["prompt_cache_options"] = kept
+    _report(omitted, "prompt_cache_options", options, CACHE_MEMBERS)
+
+
+def _update(chat: Json, body: Json, omitted: list[str]) -> None:
+    """Settings that items of `input` change: the last one counts."""
+    items = body.get("input")
+    for item in items if isinstance(items, list) else ():
+        if item.get("type") == "configuration_update":
+            _add_text(chat, item.get("text") or {}, omitted)
+            _add_reasoning(chat, item.get("reasoning") or {}, omitted)
+
+
+def _report(omitted: list[str], field: str, written: Json, known: Iterable[str]) -> None:
+    omitted += [
+        f"{field}.{name[:50]}"
+        for name, value in written.items()
+        if name not in known and value is not None
+    ]

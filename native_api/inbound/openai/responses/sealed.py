@@ -1,0 +1,54 @@
+"""Opens what the gateway has sealed for this caller in `encrypted_content`: of reasoning, and of
+compactions.
+
+1. What a provider of this wire had encrypted is there again, with its issuer in `issued_by`.
+2. What a provider of another wire needs back is in `restored`, for `unify` (`inbound.replayed`).
+3. What does not open was made elsewhere or for somebody else. It is left out, and reported.
+
+Nobody but the gateway may write these two members.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from native_api.dialects.shared.issuers import MARK
+from native_api.inbound.base import Seal
+from native_api.types import Json
+
+ENCRYPTED: Final = "encrypted_content"
+RESTORED: Final = "restored"
+OPENED_MEMBERS: Final = frozenset({ENCRYPTED, MARK, RESTORED})
+REPORT: Final = f"input.{ENCRYPTED}"
+
+
+def open_input(items: Any, seal: Seal, omitted: list[str]) -> Any:
+    """Checked `input` with all items opened; itself if there is nothing to open. Adds to `omitted`
+    what does not open."""
+    if isinstance(items, str):
+        return items
+    opened = [_open_item(item, seal, omitted) for item in items]
+    is_same = all(one is other for one, other in zip(items, opened, strict=True))
+    return items if is_same else opened
+
+
+def _open_item(item: Json, seal: Seal, omitted: list[str]) -> Json:
+    if OPENED_MEMBERS.isdisjoint(item):
+        return item
+    opened = {name: value for name, value in item.items() if name not in OPENED_MEMBERS}
+    sealed = item.get(ENCRYPTED)
+    if not sealed:
+        return opened
+    value = seal.open(sealed)
+    members = _read_value(value) if isinstance(value, dict) else {}
+    if not members and REPORT not in omitted:
+        omitted.append(REPORT)
+    return opened | members
+
+
+def _read_value(value: Json) -> Json:
+    if isinstance(value.get("message"), dict):
+        return {RESTORED: value["message"]}
+    if value.get(MARK) and isinstance(value.get("value"), str):
+        return {ENCRYPTED: value["value"], MARK: value[MARK]}
+    return {}

@@ -1,0 +1,111 @@
+"""The items of `input` as unified messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
+from native_api.exceptions import UnsupportedField
+from native_api.inbound.openai.responses.items import INPUT_ITEM, REFERENCE
+from native_api.inbound.openai.responses.sealed import ENCRYPTED
+from native_api.inbound.openai.responses.tools import UnifiedTools
+from native_api.inbound.openai.responses.unify_calls import (
+    ALL_RESULTS,
+    FUNCTION_NAMES,
+    build_result,
+    is_hosted_search,
+)
+from native_api.inbound.openai.responses.unify_parts import unify_content
+from native_api.inbound.openai.responses.unify_turns import SERVER_ITEMS, Turn
+from native_api.types import Json
+
+MODEL_ITEMS: Final = SERVER_ITEMS | FUNCTION_NAMES.keys() | {
+    "reasoning", "function_call", "custom_tool_call",
+}  # fmt: skip
+"""Items that the model, or OpenAI for it, has written."""
+
+SETTINGS: Final = frozenset({"additional_tools", "configuration_update"})
+"""Items that are no part of the conversation. `tools` and `unify` read them."""
+
+
+class Conversation:
+    """Collects the messages of one request, and in `omitted` what they leave out."""
+
+    def __init__(self, tools: Any, names: UnifiedTools, omitted: list[str]) -> None:
+        self.messages: list[Json] = []
+        self._tools, self._names, self._omitted = tools, names, omitted
+        self._turn: Turn | None = None
+
+    def add(self, items: list[Json], path: str) -> None:
+        """Add all items. Raises FieldError, UnsupportedField."""
+        for index, item in enumerate(items):
+            self._add_item(item, f"{path}[{index}]")
+        self._end_turn()
+
+    def _add_item(self, item: Json, path: str) -> None:
+        kind = INPUT_ITEM.find_kind(item, path)
+        if item.get("type") is None:
+            item = {**item, "type": kind}
+        if self._is_models(item):
+            self._turn = self._turn or Turn(self._tools, self._names)
+            self._turn.add(item)
+        elif kind not in SETTINGS:
+            self._end_turn()
+            ADDERS.get(kind, Conversation._refuse)(self, item, path)
+
+    def _is_models(self, item: Json) -> bool:
+        kind = item["type"]
+        if kind == "message":
+            return bool(item["role"] == "assistant")
+        if kind == "tool_search_output":
+            return is_hosted_search(item)
+        return kind in MODEL_ITEMS
+
+    def _end_turn(self) -> None:
+        if self._turn is None:
+            return
+        message = self._turn.build(self._omitted)
+        self._turn = None
+        if message is not None:
+            self.messages.append(message)
+
+    # --- items of the client ---------------------------------------------------------------------
+
+    def _add_message(self, item: Json, path: str) -> None:
+        role = item["role"]
+        content = unify_content(item["content"], f"{path}.content", text_only=role != "user")
+        self.messages.append({"role": role, "content": content})
+
+    def _add_result(self, item: Json, path: str) -> None:
+        self.messages.append(build_result(item, path))
+
+    def _add_approval(self, item: Json, path: str) -> None:
+        self._omitted.append(f"input.{item['type']}")
+
+    def _add_compaction(self, item: Json, path: str) -> None:
+        if item.get(ENCRYPTED):
+            raise UnsupportedField(
+                path,
+                "only the provider that has written this compaction can read it; send the items "
+                "that it stands for",
+            )
+
+    def _refuse_reference(self, item: Json, path: str) -> None:
+        raise UnsupportedField(path, STATE_WAY_ROUND)
+
+    def _refuse(self, item: Json, path: str) -> None:
+        raise UnsupportedField(
+            f"{path}.type", f"only the API of Responses has {str(item['type'])[:50]!r}"
+        )
+
+
+Adder = Callable[[Conversation, Json, str], None]
+ADDERS: Final[Mapping[str, Adder]] = {
+    **dict.fromkeys(ALL_RESULTS, Conversation._add_result),
+    "message": Conversation._add_message,
+    "mcp_approval_response": Conversation._add_approval,
+    "compaction": Conversation._add_compaction,
+    REFERENCE: Conversation._refuse_reference,
+}
+"""Type of an item -> what adds it."""

@@ -1,0 +1,85 @@
+"""Contents of Responses as unified contents: the parts that every API has in some form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from native_api.exceptions import UnsupportedField
+from native_api.inbound.checks import FieldError
+from native_api.inbound.openai.chat_messages import file as check_file
+from native_api.inbound.openai.chat_messages import url as check_url
+from native_api.types import Json
+
+TEXTS: Final = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
+FILE_MEMBERS: Final = ("file_data", "file_id", "file_url", "filename")
+BREAKPOINT: Final = "prompt_cache_breakpoint"
+
+
+def unify_content(content: Any, path: str, text_only: bool = False) -> str | list[Json]:
+    """A string, or unified parts. One text without marks is a string, which every server takes.
+
+    Raises FieldError for a wrong value, and UnsupportedField for a part that no other API has.
+    """
+    if isinstance(content, str):
+        return content
+    parts = [
+        unify_part(part, f"{path}[{index}]", text_only) for index, part in enumerate(content or ())
+    ]
+    if not parts:
+        return ""
+    if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
+        return str(parts[0]["text"])
+    return parts
+
+
+def unify_part(part: Json, path: str, text_only: bool = False) -> Json:
+    kind = part["type"]
+    build = PARTS.get(kind)
+    if build is None:
+        raise UnsupportedField(f"{path}.type", f"only the API of Responses has a {kind[:50]!r}")
+    built = build(part, path)
+    if text_only and built["type"] != "text":
+        raise UnsupportedField(f"{path}.type", "instructions to other APIs' models are text only")
+    if part.get(BREAKPOINT):
+        built[BREAKPOINT] = part[BREAKPOINT]
+    return built
+
+
+def _build_text(part: Json, path: str) -> Json:
+    return {"type": "text", "text": part["text"]}
+
+
+def _build_refusal(part: Json, path: str) -> Json:
+    return {"type": "text", "text": part["refusal"]}
+
+
+def _build_image(part: Json, path: str) -> Json:
+    if not part.get("image_url"):
+        if part.get("file_id"):
+            return {"type": "file", "file": {"file_id": part["file_id"]}}
+        raise FieldError(f"{path}.image_url", "this field is required, or file_id")
+    image = {"url": check_url(part["image_url"], f"{path}.image_url")}
+    if part.get("detail"):
+        image["detail"] = part["detail"]
+    return {"type": "image_url", "image_url": image}
+
+
+def _build_file(part: Json, path: str) -> Json:
+    members = {name: part[name] for name in FILE_MEMBERS if part.get(name)}
+    return {"type": "file", "file": check_file(members, path)}
+
+
+def _build_sound(part: Json, path: str) -> Json:
+    return {"type": "input_audio", "input_audio": part["input_audio"]}
+
+
+PARTS: Final[Mapping[str, Callable[[Json, str], Json]]] = {
+    **dict.fromkeys(TEXTS, _build_text),
+    "refusal": _build_refusal,
+    "input_image": _build_image,
+    "computer_screenshot": _build_image,
+    "input_file": _build_file,
+    "input_audio": _build_sound,
+}
+"""Type of a part -> what builds the unified one."""
