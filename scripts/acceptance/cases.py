@@ -20,7 +20,8 @@ from tests.clients.model import Turn
 RUN_SECONDS: Final = 90.0
 """For one run of a client."""
 
-CHAT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
+CHAT, RESPONSES, MESSAGES = "chat/completions", "responses", "messages"
+"""The endpoints that clients call, as records name them."""
 RICH, POOR = "ann", "bob"
 """A user without limits, and one whose budget is spent."""
 THROTTLED: Final = "throttled"
@@ -166,6 +167,14 @@ class Stage:
         for record in answered:
             if record["status"] == "ok":
                 self._check_tokens(record)
+
+    def check_refused(self, endpoint: str) -> None:
+        """Nothing reached the provider, and the records say that the budget is spent."""
+        self.check(not self.provider.received, "It reached the provider.")
+        self.records = self.gateway.wait_for_records(self.case.name, 1)
+        found = {(row["endpoint"], row["status"], row["error_code"]) for row in self.records}
+        expected = {(endpoint, "refused", "budget_exceeded")}
+        self.check(found == expected, f"Records: expected {expected}, found {found}")
 
     def _check_tokens(self, record: sqlite3.Row) -> None:
         names = ("prompt_tokens", "completion_tokens", "cached_tokens")

@@ -24,11 +24,11 @@ SIDE_BY_SIDE: Final = 3
 
 SETTINGS: Final[Mapping[str, Any]] = {
     "ATTEMPTS": {"RETRIES": 0},
-    "FALLBACK_PRICE": {"INPUT": "1", "OUTPUT": "10"},
     "LIMITS": [{"SUBJECT": f"user:{POOR}", "METRIC": "cost", "AMOUNT": "0", "WINDOW": "month"}],
     "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "1000/m"},
     "MAINTENANCE": {"AUTOMATIC": False},
 }
+PRICE: Final = {"INPUT": "1", "OUTPUT": "10"}
 KEEPING: Final[Mapping[str, Any]] = {"RESPONSES": {"STORE": True, "DAYS": 1}}
 
 
@@ -110,7 +110,10 @@ def routes(cases: Sequence[Case], providers: Mapping[str, Provider]) -> dict[str
     target = {"PROVIDER": first, "MODEL": providers[first].model}
     return {
         "PROVIDERS": {
-            case.name: providers[case.name].wire.build_settings(providers[case.name].url)
+            case.name: {
+                **providers[case.name].wire.build_settings(providers[case.name].url),
+                "PRICE": PRICE,
+            }
             for case in cases
         },
         "MODELS": {ROUTE: {"TARGETS": [target]}},

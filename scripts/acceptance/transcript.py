@@ -29,7 +29,7 @@ well-formed, "records" the usage records. See CONTRIBUTING.md to run it.
 def write(outcomes: Sequence[Outcome], versions: Mapping[str, str], today: date) -> None:
     lines = [INTRODUCTION, f"Run on {today.isoformat()}.", "", "| client | version |", "|---|---|"]
     lines += [f"| {name} | {version} |" for name, version in versions.items()]
-    for title, group in groupby(outcomes, title_of):
+    for title, group in groupby(sorted(outcomes, key=title_of), title_of):
         lines += ["", f"## {title}", "", "| wire | printed | provider | records |"]
         lines += ["|---|---|---|---|", *map(row, group)]
     PAGE.write_text("\n".join(lines) + "\n")

@@ -65,6 +65,8 @@ def meet_broken_stream(stage: Stage) -> None:
 
 
 def meet_spent_budget(stage: Stage) -> None:
+    """The message is shown, as of every 402."""
     finished = run(stage, ANTHROPIC_AUTH_TOKEN=stage.key)
     stage.check_text(finished, "402")
     stage.check_text(finished, "budget")
+    stage.check_refused(MESSAGES)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from scripts.acceptance.cases import RESPONSES, Case, Finished, Stage
+from scripts.acceptance.cases import POOR, RESPONSES, Case, Finished, Stage
 from scripts.acceptance.model import AGAIN, ECHO, PRINTED, REPEATED
 from scripts.acceptance.wires import WIRES
 
@@ -38,7 +38,7 @@ def cases() -> Iterator[Case]:
     for wire in WIRES:
         yield Case("Codex", "tool call and resume", wire, use_tool_and_resume)
         yield Case("Codex", "broken stream", wire, meet_broken_stream, breaks_streams=True)
-    yield Case("Codex", "spent budget", "openai", meet_spent_budget, user="bob")
+    yield Case("Codex", "spent budget", "openai", meet_spent_budget, user=POOR)
 
 
 def run(stage: Stage, *arguments: str) -> Finished:
@@ -65,14 +65,17 @@ def use_tool_and_resume(stage: Stage) -> None:
 
 
 def meet_broken_stream(stage: Stage) -> None:
-    """The message of `response.failed` is shown."""
+    """The message of `response.failed` is shown: what the gateway says of the provider."""
     finished = run(stage, ECHO)
     stage.check(finished.code != 0, f"It ended as if nothing had happened: {finished}")
-    stage.check_text(finished, "ERROR: ")
+    stage.check_text(finished, "The provider broke off its answer.")
     stage.check_provider()
     stage.check_records(RESPONSES, {"upstream_error": len(stage.provider.inputs)})
 
 
 def meet_spent_budget(stage: Stage) -> None:
+    """The message is shown, as of every 402."""
     finished = run(stage, ECHO)
     stage.check_text(finished, "402 Payment Required")
+    stage.check_text(finished, "budget")
+    stage.check_refused(RESPONSES)

@@ -7,9 +7,18 @@ import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-from scripts.acceptance.cases import MESSAGES, RESPONSES, ROUTE, THROTTLED, Case, Finished, Stage
+from scripts.acceptance.cases import (
+    CHAT,
+    MESSAGES,
+    RESPONSES,
+    ROUTE,
+    THROTTLED,
+    Case,
+    Finished,
+    Stage,
+)
 from scripts.acceptance.upstreams import COUNTED
 from scripts.acceptance.wires import WIRES
 from tests.clients import model as weather
@@ -19,31 +28,37 @@ COUNTING_WIRES: Final = frozenset({"anthropic", "gemini", "openai_responses"})
 """Wires that count a prompt's tokens beforehand."""
 
 
+class Program(NamedTuple):
+    client: str
+    scenario: str
+    file: str
+    api: str
+    keeps_responses: bool = False
+
+
+PROGRAM_LIST: Final = (
+    Program("Agents SDK", "Responses", "agents_sdk.py", RESPONSES),
+    Program("Agents SDK", "kept responses", "agents_sdk.py", RESPONSES, keeps_responses=True),
+    Program("AI SDK", "Responses", "ai_sdk.mjs", RESPONSES),
+    Program("AI SDK", "kept responses", "ai_sdk.mjs", RESPONSES, keeps_responses=True),
+    Program("AI SDK", "Messages", "ai_sdk.mjs", MESSAGES),
+    Program("anthropic SDK", "Messages", "anthropic_sdk.py", MESSAGES),
+    Program("LangChain", "Responses", "langchain_models.py", RESPONSES),
+    Program("LangChain", "Messages", "langchain_models.py", MESSAGES),
+    Program("openai SDK", "Responses", "openai_sdk.py", RESPONSES),
+    Program("openai SDK", "kept responses", "openai_sdk.py", RESPONSES, keeps_responses=True),
+    Program("openai SDK", "Chat Completions", "openai_chat.py", CHAT),
+    Program("pydantic-ai", "Responses", "pydantic_ai_models.py", RESPONSES),
+    Program("pydantic-ai", "Messages", "pydantic_ai_models.py", MESSAGES),
+)
+
+
 def cases() -> Iterator[Case]:
-    python = partial(play, run_python)
-    for wire in WIRES:
-        yield Case("anthropic", "SDK", wire, partial(python, "anthropic_sdk.py", MESSAGES))
-        yield Case("openai", "SDK", wire, partial(python, "openai_sdk.py", RESPONSES))
-        yield Case("Agents SDK", "agents", wire, partial(python, "agents_sdk.py", RESPONSES))
-        for api in (RESPONSES, MESSAGES):
-            name = api.removeprefix("/v1/")
-            yield Case("AI SDK", name, wire, partial(play, run_node, "ai_sdk.mjs", api))
-            yield Case("pydantic-ai", name, wire, partial(python, "pydantic_ai_models.py", api))
-            yield Case("LangChain", name, wire, partial(python, "langchain_models.py", api))
-        yield Case(
-            "AI SDK",
-            "kept responses",
-            wire,
-            partial(play, run_node, "ai_sdk.mjs", RESPONSES),
-            keeps_responses=True,
-        )
-        yield Case(
-            "openai",
-            "SDK and kept responses",
-            wire,
-            partial(python, "openai_sdk.py", RESPONSES),
-            keeps_responses=True,
-        )
+    for client, scenario, file, api, keeps_responses in PROGRAM_LIST:
+        run = run_node if file.endswith(".mjs") else run_python
+        for wire in WIRES:
+            playing = partial(play, run, file, api)
+            yield Case(client, scenario, wire, playing, keeps_responses=keeps_responses)
 
 
 def play(run: Callable[..., Finished], program: str, endpoint: str, stage: Stage) -> None:
@@ -83,7 +98,7 @@ def build_setup(stage: Stage, endpoint: str) -> dict[str, Any]:
         "model": stage.model,
         "route": ROUTE,
         "embedding_model": f"{stage.case.name}/embedder" if wire == "openai" else "",
-        "api": endpoint.removeprefix("/v1/"),
+        "api": endpoint,
         "keeps_responses": stage.case.keeps_responses,
         "counted": COUNTED if wire in COUNTING_WIRES else 0,
         "system": weather.SYSTEM,

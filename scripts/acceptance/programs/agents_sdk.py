@@ -76,4 +76,14 @@ def reasoning() -> str:
     return str(equal(Runner.run_sync(agent, thanked).final_output, SETUP["goodbye"]))
 
 
-run(two_tools, output_type, reasoning, streamed)
+def previous_response() -> str:
+    """The second question goes without the history, which the site has kept."""
+    agent = reporter(tools=TOOLS)
+    first = Runner.run_sync(agent, SETUP["compare"])
+    last_id = first.last_response_id
+    second = Runner.run_sync(agent, SETUP["thanks"], previous_response_id=last_id)
+    return str(equal(second.final_output, SETUP["goodbye"]))
+
+
+kept = [previous_response] if SETUP["keeps_responses"] else []
+run(two_tools, output_type, reasoning, *kept, streamed)
