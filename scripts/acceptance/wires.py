@@ -68,7 +68,7 @@ class ChatWire(openai.OpenAIWire):
 
 class MessagesWire(anthropic.AnthropicWire):
     def parse_request(self, received: Received) -> ModelInput:
-        body = self.read_body(replace(received, path=received.path.partition("?")[0]))
+        body = self.read_body(as_known(received))
         kind: Any = anthropic_params.MessageCreateParamsNonStreaming
         if body.get("stream"):
             kind = anthropic_params.MessageCreateParamsStreaming
@@ -91,6 +91,17 @@ class MessagesWire(anthropic.AnthropicWire):
                 name not in body or beta in headers.get("anthropic-beta", ""),
                 f"{name}: Extra inputs are not permitted",
             )
+
+
+VERSIONS: Final = ("2023-06-01", "2026-10-21")
+
+
+def as_known(received: Received) -> Received:
+    """The request as the tests' wire knows it: of the old version, without `?beta=true`."""
+    version = received.headers.get("anthropic-version")
+    require(version in VERSIONS, f"anthropic-version: {version}")
+    headers = {**received.headers, "anthropic-version": VERSIONS[0]}
+    return replace(received, path=received.path.partition("?")[0], headers=headers)
 
 
 TOOL_MEMBERS: Final = ("name", "description", "input_schema", "strict", "cache_control")
