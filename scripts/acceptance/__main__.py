@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scripts.acceptance import transcript
-from scripts.acceptance.cases import CheckFailed
 from scripts.acceptance.installation import NotInstalled, install
 from scripts.acceptance.run import Outcome, all_cases, run_cases
 
@@ -23,15 +22,16 @@ def main() -> int:
     with opened_folder(options.folder) as folder, tempfile.TemporaryDirectory() as run_folder:
         try:
             clients = install(folder)
-            outcomes = run_cases(cases, clients, Path(run_folder), report)
-        except (NotInstalled, CheckFailed) as error:
+            outcomes, problems = run_cases(cases, clients, Path(run_folder), report)
+        except NotInstalled as error:
             sys.stdout.write(f"{error}\n")
             return 1
         if options.only == [""]:
             transcript.write(outcomes, clients.versions(), datetime.now(UTC).date())
     failed = sum(bool(outcome.problem) for outcome in outcomes)
+    sys.stdout.write("".join(f"{problem}\n" for problem in problems))
     sys.stdout.write(f"{len(outcomes) - failed} passed, {failed} failed\n")
-    return 1 if failed or not outcomes else 0
+    return 1 if failed or problems or not outcomes else 0
 
 
 def parse_options() -> argparse.Namespace:

@@ -22,6 +22,8 @@ from tests.waiting import until
 ROOT: Final = Path(__file__).resolve().parents[2]
 START_SECONDS: Final = 60.0
 RECORD_SECONDS: Final = 10.0
+FAILURE_LENGTH: Final = 1500
+"""The end of a traceback says enough."""
 
 SETTINGS: Final = """
 import json
@@ -58,6 +60,14 @@ class Gateway:
 
     def log(self) -> str:
         return (self.folder / "server.log").read_text(errors="replace")
+
+    def failures(self) -> Iterator[str]:
+        """What the log says of failures inside the gateway: exceptions, and lines that are no
+        JSON, such as warnings of Python."""
+        for text in self.log().splitlines():
+            line = json.loads(text) if text.startswith("{") else {"message": text}
+            if "exception" in line or "level" not in line or line["level"] == "critical":
+                yield f"{line['message']}\n{line.get('exception', '')[-FAILURE_LENGTH:]}".strip()
 
 
 @contextlib.contextmanager
