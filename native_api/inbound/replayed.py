@@ -14,15 +14,18 @@ from typing import Any, Final
 from native_api.types import Json
 
 LISTS: Final = ("reasoning_details", "provider_content")
+TEXTS: Final = frozenset({"text", "summary", "data", "signature"})
+"""Members of an item that come in pieces."""
 
 
 class ReplayedMembers:
     """Collects from the deltas, or the message, of one choice. `take` returns what is new."""
 
-    __slots__ = ("_call_ids", "_new")
+    __slots__ = ("_call_ids", "_calls", "_lists")
 
     def __init__(self) -> None:
-        self._new: Json = {}
+        self._lists: dict[str, list[Json]] = {}
+        self._calls: Json = {}
         self._call_ids: dict[Any, str] = {}
         """The index of a call -> its id."""
 
@@ -30,19 +33,21 @@ class ReplayedMembers:
         """Collect from a delta or a complete message."""
         for name in LISTS:
             if delta.get(name):
-                self._new[name] = [*self._new.get(name, ()), *delta[name]]
+                self._lists.setdefault(name, []).extend(delta[name])
         for position, call in enumerate(delta.get("tool_calls") or ()):
             index = call.get("index", position)
             if call.get("id"):
                 self._call_ids[index] = call["id"]
             if call.get("extra_content"):
-                calls = self._new.setdefault("calls", {})
                 call_id = self._call_ids.get(index, "")
-                calls[call_id] = {**calls.get(call_id, {}), **call["extra_content"]}
+                self._calls[call_id] = {**self._calls.get(call_id, {}), **call["extra_content"]}
 
     def take(self) -> Json | None:
         """What came since the last time, for `restore`; None if that is nothing."""
-        taken, self._new = self._new, {}
+        taken: Json = {name: _join(items) for name, items in self._lists.items()}
+        if self._calls:
+            taken["calls"] = self._calls
+        self._lists, self._calls = {}, {}
         return taken or None
 
 
@@ -51,28 +56,32 @@ def restore(pieces: Iterable[Mapping[str, Any]]) -> Json:
 
     `calls` is call id -> `extra_content`.
     """
-    restored: Json = {}
+    lists: dict[str, list[Json]] = {}
+    calls: Json = {}
     for piece in pieces:
         for name in LISTS:
             if piece.get(name):
-                items = restored.setdefault(name, [])
-                for item in piece[name]:
-                    _join(items, item)
-        if piece.get("calls"):
-            restored["calls"] = {**restored.get("calls", {}), **piece["calls"]}
-    return restored
+                lists.setdefault(name, []).extend(piece[name])
+        calls |= piece.get("calls") or {}
+    restored: Json = {name: _join(items) for name, items in lists.items()}
+    return {**restored, "calls": calls} if calls else restored
 
 
-def _join(items: list[Json], item: Json) -> None:
-    """Add an item, or what is new of one that began in an earlier delta."""
-    index = item.get("index")
-    known = next((each for each in items if index is not None and each.get("index") == index), None)
-    if known is None:
-        items.append(dict(item))
-        return
-    for name, value in item.items():
-        is_text = isinstance(value, str) and isinstance(known.get(name), str)
-        if name in ("text", "summary", "data", "signature") and is_text:
-            known[name] += value
-        else:
-            known[name] = value
+def _join(pieces: Iterable[Mapping[str, Any]]) -> list[Json]:
+    """The items of these pieces, of which those with the same `index` are one item."""
+    items: list[Json] = []
+    positions: dict[Any, int] = {}
+    texts: dict[tuple[int, str], list[str]] = {}
+    for piece in pieces:
+        index = piece.get("index")
+        position = len(items) if index is None else positions.setdefault(index, len(items))
+        if position == len(items):
+            items.append({})
+        for name, value in piece.items():
+            if name in TEXTS and isinstance(value, str):
+                texts.setdefault((position, name), []).append(value)
+            else:
+                items[position][name] = value
+    for (position, name), parts in texts.items():
+        items[position][name] = "".join(parts)
+    return items

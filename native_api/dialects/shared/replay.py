@@ -60,12 +60,18 @@ def read_items(
         for item in message.get("provider_content") or ()
         if item.get("format") == wire and is_sent(item.get("block") or {})
     ]
+    return merge_items(reasoning, blocks)
+
+
+def merge_items(reasoning: Sequence[Json], blocks: Sequence[Json]) -> list[Json]:
+    """Reasoning items and blocks in reply order."""
     items: list[Json] = []
+    rest = list(blocks)
     for index, item in enumerate(reasoning):
-        while blocks and (blocks[0].get("reasoning") or 0) <= index:
-            items.append(blocks.pop(0))
+        while rest and (rest[0].get("reasoning") or 0) <= index:
+            items.append(rest.pop(0))
         items.append(item)
-    return items + blocks
+    return items + rest
 
 
 TextBuilder = Callable[[int, int], list[Json]]
