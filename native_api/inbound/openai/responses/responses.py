@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final
 
-from native_api.inbound.base import ClientContext, ParsedRequest
+from native_api.inbound.base import ClientContext, ParsedRequest, to_json
 from native_api.inbound.openai.base import OpenAIFormat, restore_written
+from native_api.inbound.openai.responses.forward import seal_response
+from native_api.inbound.openai.responses.reply import build_response
 from native_api.inbound.openai.responses.sealed import open_input
 from native_api.inbound.openai.responses.serializer import ResponsesSerializer
+from native_api.inbound.openai.responses.stream import ResponsesStreamWriter
 from native_api.inbound.openai.responses.unify import unify
 from native_api.operations import CHAT
 from native_api.types import ClientBody, Json
@@ -48,6 +51,15 @@ class ResponsesFormat(OpenAIFormat):
                 written["input"] = opened
         client_body = ClientBody(self.wire, written, unify)
         return ParsedRequest(_build_head(checked), dropped_fields, client_body, context)
+
+    def reply(self, parsed: ParsedRequest, reply: Any) -> bytes:
+        return to_json(build_response(parsed, reply))
+
+    def forward(self, parsed: ParsedRequest, body: Json) -> bytes:
+        return to_json(seal_response(parsed, body))
+
+    def stream(self, parsed: ParsedRequest) -> ResponsesStreamWriter:
+        return ResponsesStreamWriter(parsed)
 
 
 def _build_head(body: Json) -> Json:

@@ -1,0 +1,156 @@
+"""The response of a provider of this API on its way to the client, the same but for two edits.
+
+1. What the provider encrypted, and a dialect has marked with its issuer, is sealed for the caller.
+2. Members that only the gateway knows (`ParsedRequest.echo`), such as whether the response is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from native_api.dialects.shared.issuers import MARK
+from native_api.inbound.base import ParsedRequest, to_json
+from native_api.inbound.openai.responses.events import EventWriter, frame_event
+from native_api.inbound.openai.responses.response_object import ResponseHead
+from native_api.types import ForwardedEvent, Json
+
+STATES: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
+ENDS: Final = frozenset({"response.completed", "response.incomplete"})
+
+
+def seal_response(parsed: ParsedRequest, body: Json) -> Json:
+    """The provider's complete response as the client gets it."""
+    return ResponseEditor(parsed).edit_response(body)
+
+
+class ResponseEditor:
+    """The edits of one response. What is not edited is returned as it is, and nothing is changed in
+    place."""
+
+    def __init__(self, parsed: ParsedRequest) -> None:
+        self._echo = parsed.echo
+        self._context = parsed.context
+        self._sealed: dict[tuple[Any, Any], str] = {}
+        """A response has the same content in several events."""
+
+    def edit_event(self, event: Json) -> Json:
+        edited: Json = {}
+        if isinstance(event.get("item"), dict):
+            edited["item"] = self.edit_item(event["item"])
+        if isinstance(event.get("response"), dict):
+            edited["response"] = self.edit_response(event["response"])
+        return _replace(event, edited)
+
+    def edit_response(self, response: Json) -> Json:
+        edited = {
+            name: value
+            for name, value in self._echo.items()
+            if name not in response or response[name] != value
+        }
+        output = response.get("output")
+        if isinstance(output, list) and any(map(_is_marked, output)):
+            edited["output"] = [self.edit_item(item) for item in output]
+        return _replace(response, edited)
+
+    def edit_item(self, item: Any) -> Any:
+        """The item with its encrypted content sealed."""
+        if not _is_marked(item):
+            return item
+        members = {name: value for name, value in item.items() if name != MARK}
+        if members.get("encrypted_content"):
+            members["encrypted_content"] = self._seal(item[MARK], members["encrypted_content"])
+        return members
+
+    def _seal(self, issuer: Any, value: Any) -> str | None:
+        if self._context is None:
+            return None
+        sealed = self._sealed.get((issuer, value))
+        if sealed is None:
+            sealed = self._context.seal.seal({MARK: issuer, "value": value})
+            self._sealed[issuer, value] = sealed
+        return sealed
+
+
+def _is_marked(item: Any) -> bool:
+    return isinstance(item, dict) and MARK in item
+
+
+def _replace(whole: Json, edited: Mapping[str, Any]) -> Json:
+    """A copy with the edited members; itself if they are the same."""
+    if all(name in whole and whole[name] is value for name, value in edited.items()):
+        return whole
+    return {**whole, **edited}
+
+
+class ForwardedResponse:
+    """The events of one response. Its last event is held until `close`."""
+
+    def __init__(self, parsed: ParsedRequest) -> None:
+        self._parsed = parsed
+        self._editor = ResponseEditor(parsed)
+        self._read_kinds = STATES if parsed.echo else frozenset()
+        """The events that may be edited although no dialect has."""
+        self._first: ForwardedEvent | None = None
+        self._last: ForwardedEvent | None = None
+        self._end: ForwardedEvent | None = None
+        self._response: Json | None = None
+
+    def forward(self, events: Iterable[ForwardedEvent]) -> bytes:
+        texts: list[str] = []
+        for event in events:
+            kind = event.type
+            if event.data is None or not kind or kind in self._read_kinds or kind in ENDS:
+                texts.append(self._read(event))
+            else:
+                texts.append(f"event: {kind}\ndata: {event.data}\n\n")
+            self._last = event
+        if self._first is None:
+            self._first = next(iter(events), None)
+        return "".join(texts).encode()
+
+    def _read(self, event: ForwardedEvent) -> str:
+        """The text of an event that has to be read; "" for the last one."""
+        members = event.read()
+        kind = event.type or str(members.get("type") or "message")
+        if kind in ENDS:
+            self._end = event
+            return ""
+        edited = self._editor.edit_event(members)
+        if edited is members and event.data is not None:
+            return f"event: {kind}\ndata: {event.data}\n\n"
+        return frame_event(kind, to_json(edited)).decode()
+
+    def finish(self) -> Json:
+        """The response of the last event."""
+        if self._response is None:
+            event = self._end or self._last
+            response = event.read().get("response") if event else None
+            self._response = self._editor.edit_response(response or {})
+        return self._response
+
+    def close(self, response: Json) -> bytes:
+        """The last event, with this response if it is another one than the provider's."""
+        event = self._end
+        if event is None:
+            return b""
+        members = event.read()
+        if event.data is not None and response == members.get("response"):
+            return frame_event(members["type"], event.data.encode())
+        return frame_event(members["type"], to_json({**members, "response": response}))
+
+    def fail(self, failure: Json) -> bytes:
+        """The end of a response that failed: one more event of the same response."""
+        events = EventWriter()
+        first, last = (event.read() if event else {} for event in (self._first, self._last))
+        response = first.get("response")
+        number = last.get("sequence_number")
+        if isinstance(number, int):
+            events.sequence_number = number + 1
+        if not isinstance(response, dict):
+            response = ResponseHead(self._parsed, {}).build([], {})
+            if self._last is None:
+                events.write("created", {"response": response})
+        edited = self._editor.edit_response(response)
+        events.write("failed", {"response": {**edited, **failure}})
+        return events.take()

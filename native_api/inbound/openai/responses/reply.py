@@ -1,0 +1,59 @@
+"""A unified reply as a complete response."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from native_api.inbound.base import ParsedRequest
+from native_api.inbound.openai.responses.deltas import iterate_deltas
+from native_api.inbound.openai.responses.output import OutputListener, ReplyOutput
+from native_api.inbound.openai.responses.response_object import (
+    INCOMPLETE_REASONS,
+    ResponseHead,
+    build_end,
+    build_usage,
+    read_reply_members,
+)
+from native_api.types import Json
+
+
+def build_response(parsed: ParsedRequest, completion: Any) -> Json:
+    """The object `response` for a unified reply."""
+    head = ResponseHead(parsed, completion)
+    choice = completion["choices"][0]
+    output = start_output(parsed, head, OutputListener())
+    tokens = TokenCutter((choice.get("logprobs") or {}).get("content") or [])
+    for delta in iterate_deltas(choice["message"]):
+        output.add(delta, tokens.cut(delta.get("content") or ""))
+    reason = choice.get("finish_reason")
+    output.finish(reason in INCOMPLETE_REASONS)
+    usage = {"usage": build_usage(completion.get("usage"))}
+    members = {**build_end(reason), **read_reply_members(completion), **usage}
+    return head.build(output.build(), members)
+
+
+def start_output(
+    parsed: ParsedRequest, head: ResponseHead, listener: OutputListener
+) -> ReplyOutput:
+    body = parsed.client_body.body if parsed.client_body else {}
+    seal = parsed.context.seal if parsed.context else None
+    return ReplyOutput(head.key, body, seal, listener)
+
+
+class TokenCutter:
+    """Gives each piece of the text its log probabilities."""
+
+    def __init__(self, tokens: list[Json]) -> None:
+        self._tokens = tokens
+        self._ahead = 0
+        """How many characters of the next pieces the tokens so far have."""
+
+    def cut(self, text: str) -> list[Json]:
+        """The tokens of the next piece."""
+        self._ahead -= len(text)
+        count = 0
+        while self._ahead < 0 and count < len(self._tokens):
+            self._ahead += len(self._tokens[count].get("token") or "")
+            count += 1
+        taken, self._tokens = self._tokens[:count], self._tokens[count:]
+        return taken

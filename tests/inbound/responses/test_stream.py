@@ -1,0 +1,156 @@
+"""Responses as streams: which events a reply becomes, and how a stream ends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from native_api.exceptions import NativeError, RateLimited, UpstreamError
+from native_api.inbound.openai.responses.stream import ResponsesStreamWriter
+from tests.cases import each
+from tests.inbound.responses.reading import parse_request, read_stream, split_events
+
+USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+
+
+def chunk(delta: Any, finish_reason: str | None = None, **choice: Any) -> Any:
+    return {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 5,
+        "model": "m-1",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": finish_reason, **choice}],
+    }
+
+
+def usage_chunk() -> Any:
+    return {**chunk({}), "choices": [], "usage": USAGE}
+
+
+def call(index: int, arguments: str, name: str = "", call_id: str = "") -> Any:
+    begin = {"id": call_id, "type": "function"} if call_id else {}
+    function = {"name": name, "arguments": arguments} if name else {"arguments": arguments}
+    return {"tool_calls": [{"index": index, **begin, "function": function}]}
+
+
+def write(*chunks: Any, body: Any = None) -> bytes:
+    """The bytes of a whole stream; each chunk comes alone."""
+    writer = ResponsesStreamWriter(parse_request(body))
+    content = b"".join(writer.feed([each_chunk]) for each_chunk in chunks)
+    return content + writer.close()
+
+
+def types_of(content: bytes) -> list[str]:
+    return [event["type"].removeprefix("response.") for event in split_events(content)]
+
+
+def test_a_text_has_all_events() -> None:
+    content = write(chunk({"content": "Hel"}), chunk({"content": "lo"}), chunk({}, "stop"))
+    assert types_of(content) == [
+        "created",
+        "in_progress",
+        "output_item.added",
+        "content_part.added",
+        "output_text.delta",
+        "output_text.delta",
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+        "completed",
+    ]
+    response = read_stream(content)
+    assert response["output"][0]["content"][0]["text"] == "Hello"
+
+
+def test_an_item_is_done_when_the_next_one_begins() -> None:
+    content = write(
+        chunk({"reasoning_content": "Hm"}),
+        chunk({"content": "Hi"}),
+        chunk(call(0, "{}", "look", "call_1")),
+        chunk({}, "tool_calls"),
+    )
+    kinds = [(event["type"], event.get("output_index")) for event in split_events(content)]
+    items = [kind for kind in kinds if "output_item" in kind[0]]
+    assert items == [
+        ("response.output_item.added", 0),
+        ("response.output_item.done", 0),
+        ("response.output_item.added", 1),
+        ("response.output_item.done", 1),
+        ("response.output_item.added", 2),
+        ("response.output_item.done", 2),
+    ]
+    assert [item["type"] for item in read_stream(content)["output"]] == [
+        "reasoning",
+        "message",
+        "function_call",
+    ]
+
+
+def test_calls_in_pieces_by_turns_stay_whole_and_in_order() -> None:
+    content = write(
+        chunk(call(0, '{"a"', "one", "call_1")),
+        chunk(call(1, '{"b"', "two", "call_2")),
+        chunk(call(0, ": 1}")),
+        chunk(call(1, ": 2}")),
+        chunk({}, "tool_calls"),
+    )
+    assert [item["arguments"] for item in read_stream(content)["output"]] == [
+        '{"a": 1}',
+        '{"b": 2}',
+    ]
+
+
+def test_the_usage_is_that_of_the_last_chunk() -> None:
+    response = read_stream(write(chunk({"content": "Hi"}), chunk({}, "stop"), usage_chunk()))
+    assert response["usage"] == {
+        "input_tokens": 3,
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens": 2,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 5,
+    }
+
+
+@each(
+    "reason, expected",
+    [("length", "max_output_tokens"), ("content_filter", "content_filter")],
+)
+def test_a_reply_that_was_cut_short_is_incomplete(reason: str, expected: str) -> None:
+    response = read_stream(write(chunk({"content": "Hi"}), chunk({}, reason)))
+    assert response["status"] == response["output"][0]["status"] == "incomplete"
+    assert response["incomplete_details"] == {"reason": expected}
+
+
+@each(
+    "error, code",
+    [
+        (UpstreamError("It broke."), "server_error"),
+        (RateLimited("Slower."), "rate_limit_exceeded"),
+        (UpstreamError("Too long.", status=400), "invalid_prompt"),
+        (NativeError(), "server_error"),
+    ],
+)
+def test_a_failure_is_the_last_event_and_has_its_message(error: NativeError, code: str) -> None:
+    writer = ResponsesStreamWriter(parse_request())
+    content = writer.feed([chunk({"content": "Hi"})])
+    created, failed = split_events(content)[0], split_events(writer.fail(error))[0]
+    assert failed["type"] == "response.failed"
+    assert failed["sequence_number"] == len(split_events(content))
+    assert failed["response"]["id"] == created["response"]["id"]
+    assert failed["response"]["status"] == "failed"
+    assert failed["response"]["error"]["code"] == code
+    assert failed["response"]["error"]["message"] == error.message
+    assert failed["response"]["output"][0]["status"] == "incomplete"
+
+
+def test_a_failure_before_all_else_has_a_beginning() -> None:
+    content = ResponsesStreamWriter(parse_request()).fail(UpstreamError("It broke."))
+    assert types_of(content) == ["created", "in_progress", "failed"]
+
+
+def test_finish_returns_what_close_writes() -> None:
+    writer = ResponsesStreamWriter(parse_request(store=True))
+    content = writer.feed([chunk({"content": "Hi"}), chunk({}, "stop"), usage_chunk()])
+    response = writer.finish()
+    assert response == writer.finish()
+    writer.is_stored = False
+    assert read_stream(content + writer.close()) == {**response, "store": False}
