@@ -1,11 +1,44 @@
-"""A provider's message as it goes on to the client."""
+"""A provider's message or event as it goes on to the client: what it signed is sealed, with the
+name of who issued it, so that only this caller brings it back and only its issuer gets it."""
 
 from __future__ import annotations
 
-from native_api.inbound.base import ParsedRequest
+from typing import Any, Final
+
+from native_api.inbound.anthropic.messages.reply import find_seal
+from native_api.inbound.base import ParsedRequest, Seal
 from native_api.types import Json
+
+MARK: Final = "issued_by"
+SIGNED_MEMBERS: Final = ("signature", "data", "encrypted_content")
 
 
 def seal_message(parsed: ParsedRequest, body: Json) -> Json:
-    """A copy of the message with its signatures sealed."""
-    raise NotImplementedError
+    """A copy of the message with its signatures sealed; itself if it has none."""
+    content = body.get("content")
+    if not isinstance(content, list) or not any(map(is_marked, content)):
+        return body
+    seal = find_seal(parsed)
+    blocks = [seal_members(block, seal) if is_marked(block) else block for block in content]
+    return {**body, "content": blocks}
+
+
+def seal_event(event: Json, seal: Seal) -> Json:
+    """A copy of an edited event with its signatures sealed."""
+    sealed = {
+        name: seal_members(member, seal) for name, member in event.items() if is_marked(member)
+    }
+    return {**event, **sealed}
+
+
+def is_marked(value: Any) -> bool:
+    return isinstance(value, dict) and MARK in value
+
+
+def seal_members(members: Json, seal: Seal) -> Json:
+    """A block or a piece of one, whose issuer goes into the seal."""
+    sealed = {name: value for name, value in members.items() if name != MARK}
+    for name in SIGNED_MEMBERS:
+        if sealed.get(name):
+            sealed[name] = seal.seal({MARK: members[MARK], "value": sealed[name]})
+    return sealed

@@ -1,11 +1,85 @@
-"""A complete unified reply as Anthropic's message."""
+"""A complete unified reply as Anthropic's message: https://platform.claude.com/docs/en/api/messages
+(read 2026-11). It is folded from the events that a stream would have."""
 
 from __future__ import annotations
 
-from native_api.inbound.base import ParsedRequest
+from collections.abc import Iterable
+from typing import Any, Final
+
+from native_api.dialects.shared.tools import parse_arguments
+from native_api.inbound.anthropic.messages.reply_blocks import ReplyBlocks
+from native_api.inbound.anthropic.messages.reply_ending import build_stop, build_usage
+from native_api.inbound.anthropic.messages.unfolding import unfold
+from native_api.inbound.base import ParsedRequest, Seal
 from native_api.types import ChatCompletion, Json
+
+ID_PREFIX: Final = "msg_"
+OTHER_PREFIXES: Final = ("chatcmpl-", "resp_")
 
 
 def build_message(parsed: ParsedRequest, completion: ChatCompletion) -> Json:
     """The message of a unified reply."""
-    raise NotImplementedError
+    choice: Any = completion["choices"][0]
+    blocks = ReplyBlocks(find_seal(parsed))
+    events = [event for delta in unfold(choice["message"]) for event in blocks.add(delta)]
+    content = fold_blocks([*events, *blocks.finish()])
+    return {
+        **build_head(completion),
+        "content": content,
+        **build_ending(choice, blocks),
+        "usage": build_usage(completion.get("usage"), completion.get("service_tier")),
+    }
+
+
+def find_seal(parsed: ParsedRequest) -> Seal:
+    """The seal of the caller, which every request of this API has."""
+    assert parsed.context is not None
+    return parsed.context.seal
+
+
+def build_head(reply: Any) -> Json:
+    """The members of a message that are known at its beginning, from a reply or a chunk."""
+    reply_id = reply.get("id") or ""
+    for prefix in OTHER_PREFIXES:
+        reply_id = reply_id.removeprefix(prefix)
+    if not reply_id.startswith(ID_PREFIX):
+        reply_id = f"{ID_PREFIX}{reply_id}"
+    model = reply.get("model") or ""
+    return {"id": reply_id, "type": "message", "role": "assistant", "model": model}
+
+
+def build_ending(choice: Any, blocks: ReplyBlocks) -> Json:
+    """The members that are known at the end, besides the token counts."""
+    fields = {
+        name: value
+        for name, value in blocks.fields.items()
+        if name not in ("stop_sequence", "stop_details")
+    }
+    return {**build_stop(choice, blocks.fields, blocks.refusal, blocks.has_calls), **fields}
+
+
+def fold_blocks(events: Iterable[Json]) -> list[Json]:
+    """The content of the message that these events of its blocks say."""
+    content: list[Json] = []
+    inputs: dict[int, str] = {}
+    for event in events:
+        index = event["index"]
+        if event["type"] == "content_block_start":
+            content.append(dict(event["content_block"]))
+        elif event["type"] == "content_block_delta":
+            _add_piece(content[index], event["delta"], inputs, index)
+        elif index in inputs:
+            content[index]["input"] = parse_arguments(inputs[index])
+    return content
+
+
+def _add_piece(block: Json, piece: Json, inputs: dict[int, str], index: int) -> None:
+    if piece["type"] == "input_json_delta":
+        inputs[index] = inputs.get(index, "") + piece["partial_json"]
+    elif piece["type"] == "citations_delta":
+        block["citations"] = [*(block.get("citations") or ()), piece["citation"]]
+    elif piece["type"] == "signature_delta":
+        block["signature"] = piece["signature"]
+    else:
+        name = piece["type"].removesuffix("_delta")
+        block[name] += piece[name]

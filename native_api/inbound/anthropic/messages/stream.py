@@ -1,28 +1,123 @@
-"""A stream of Anthropic's events."""
+"""A stream of Anthropic's events: https://platform.claude.com/docs/en/build-with-claude/streaming
+(read 2026-11).
+
+`message_start`; for each block `content_block_start`, deltas and `content_block_stop`; then
+`message_delta` with the stop reason and all token counts, which no chunk before the last one has;
+`message_stop`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
+
+import orjson
 
 from native_api.exceptions import NativeError
-from native_api.inbound.base import ParsedRequest, StreamWriter
+from native_api.inbound.anthropic.errors import error_envelope
+from native_api.inbound.anthropic.messages.forward import seal_event
+from native_api.inbound.anthropic.messages.reply import build_ending, build_head, find_seal
+from native_api.inbound.anthropic.messages.reply_blocks import ReplyBlocks
+from native_api.inbound.anthropic.messages.reply_ending import build_usage
+from native_api.inbound.base import ParsedRequest, StreamWriter, to_json
+from native_api.types import ForwardedEvent, Json
+
+PING: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
+STOP: Final = "message_stop"
+
+TEXT_EVENT: Final = (
+    b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
+    b'"delta":{"type":"text_delta","text":%b}}\n\n'
+)
 
 
 class MessagesStreamWriter(StreamWriter):
-    """Writes the events of one message."""
+    """Writes the events of one message, or passes on those of a provider."""
 
     def __init__(self, parsed: ParsedRequest) -> None:
-        self._parsed = parsed
+        self._seal = find_seal(parsed)
+        self._blocks = ReplyBlocks(self._seal)
+        self._ending: Json = {}
+        """What the last choice says of the end."""
+        self._usage: Any = None
+        self._tier: str | None = None
+        self._is_started = False
+        self._is_forwarded = False
+        self._is_stopped = False
 
     def feed(self, chunks: Iterable[Any]) -> bytes:
-        raise NotImplementedError
+        return b"".join([self._write(chunk) for chunk in chunks])
+
+    def _write(self, chunk: Any) -> bytes:
+        choices, index = chunk["choices"], self._blocks.open_text
+        if index is not None and len(choices) == 1:
+            choice = choices[0]
+            delta = choice["delta"]
+            is_text = len(delta) == 1 and delta.get("content")
+            if is_text and choice["index"] == 0 and not choice.get("finish_reason"):
+                return TEXT_EVENT % (index, orjson.dumps(delta["content"]))
+        return self._write_any(chunk)
+
+    def _write_any(self, chunk: Any) -> bytes:
+        events = self._start(chunk)
+        self._usage = chunk.get("usage") or self._usage
+        self._tier = chunk.get("service_tier") or self._tier
+        for choice in chunk["choices"]:
+            if choice["index"] == 0:
+                events += self._blocks.add(choice["delta"])
+                self._ending = choice if choice.get("finish_reason") else self._ending
+        return encode(events)
+
+    def _start(self, chunk: Any) -> list[Json]:
+        """The event that begins the message. Its token counts are not known yet."""
+        if self._is_started:
+            return []
+        self._is_started = True
+        message = {
+            **build_head(chunk),
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": build_usage(None, chunk.get("service_tier")),
+        }
+        return [{"type": "message_start", "message": message}]
+
+    def forward(self, events: Iterable[ForwardedEvent]) -> bytes:
+        self._is_forwarded = True
+        pieces = []
+        for event in events:
+            data, event_type = event.data, event.type
+            if data is None:
+                data = to_json(seal_event(event.read(), self._seal)).decode()
+            if not event_type:
+                event_type = str(event.read().get("type"))
+            if event_type == STOP:
+                self._is_stopped = True
+            pieces.append(f"event: {event_type}\ndata: {data}\n\n")
+        return "".join(pieces).encode()
 
     def ping(self) -> bytes:
-        raise NotImplementedError
+        return PING
 
     def fail(self, error: NativeError) -> bytes:
-        raise NotImplementedError
+        return encode([error_envelope(error)])
 
     def close(self) -> bytes:
-        raise NotImplementedError
+        if self._is_stopped:
+            return b""
+        stop = {"type": STOP}
+        if self._is_forwarded:
+            return encode([stop])
+        events = [*self._start({}), *self._blocks.finish()]
+        delta = build_ending(self._ending, self._blocks)
+        management = {name: delta.pop(name) for name in ("context_management",) if name in delta}
+        usage = build_usage(self._usage, self._tier)
+        events.append({"type": "message_delta", "delta": delta, "usage": usage, **management})
+        return encode([*events, stop])
+
+
+def encode(events: Iterable[Json]) -> bytes:
+    """The bytes of these events."""
+    return b"".join(
+        [b"event: %b\ndata: %b\n\n" % (event["type"].encode(), to_json(event)) for event in events]
+    )
