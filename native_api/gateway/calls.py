@@ -222,6 +222,9 @@ class CallStream:
                             yield chunks
                         if error is not None:
                             raise error
+                call_record.on_chunks(
+                    [event.chunk for event in self._upstream.last_events], self._upstream.usage
+                )
                 call_record.on_usage(self._upstream.usage)
                 last = self._last_items()
                 if change is not None:
