@@ -141,6 +141,16 @@ class Dialect(ABC):
         )
         try:
             self.build_body(supported, target, body, omitted)
+        except RecursionError:
+            raise InvalidRequest("The request is nested too deeply.") from None
+        return self.finish_request(body, options, chat, target, omitted)
+
+    def finish_request(
+        self, body: Json, options: Json, chat: Any, target: Target, omitted: list[str]
+    ) -> UpstreamRequest:
+        """The request with this body, which the caller's options for the target complete. `chat` is
+        what the body was made of."""
+        try:
             self.add_options(body, options, chat, target)
             omitted += self.drop_refused(body, target)
         except RecursionError:
@@ -160,6 +170,17 @@ class Dialect(ABC):
 
     def forward(self, body: Json, target: Target) -> UpstreamRequest:
         """The upstream request for a client's body on this wire. Raises InvalidRequest."""
+        chat: Any = body  # The options have the same name on every wire.
+        options = self.read_options(chat, target)
+        omitted: list[str] = []
+        edited = self.edit_client_body(body, target, omitted)
+        return self.finish_request(edited, options, chat, target, omitted)
+
+    def edit_client_body(self, body: Json, target: Target, omitted: list[str]) -> Json:
+        """A client's body on this wire as the target takes it, without the caller's options.
+
+        Adds to `omitted` what is left out, in the client's words. Raises InvalidRequest.
+        """
         raise NotImplementedError(f"{self.name} is not a wire of clients")
 
     def forward_reply(self, body: Json, target: Target) -> Json | None:
