@@ -17,10 +17,13 @@ from typing import Any, ClassVar, Final
 from native_api.dialects.base import Dialect
 from native_api.dialects.openai_chat.models import takes_breakpoints
 from native_api.dialects.openai_responses.errors import read_unfinished_state
+from native_api.dialects.openai_responses.forward import edit_body, mark_response
 from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.openai_responses.messages import MessageTranslator
+from native_api.dialects.openai_responses.reasoning import ENCRYPTED_REASONING, may_reason
 from native_api.dialects.openai_responses.reply import build_reply
 from native_api.dialects.openai_responses.stream import ResponsesStream
+from native_api.dialects.openai_responses.stream_editor import ResponsesStreamEditor
 from native_api.dialects.openai_responses.tools import (
     build_text_options,
     build_tool_choice,
@@ -53,7 +56,7 @@ RENAMED_FIELDS: Final = {
 class OpenAIResponses(Dialect):
     """OpenAI's Responses API."""
 
-    name = "openai_responses"
+    name = wire = "openai_responses"
     owned_members = gateway_owned.OPENAI_RESPONSES
     expressed_members = frozenset({unknown_members.BREAKPOINT, unknown_members.BREAKPOINT_TTL})
     renamed_fields: ClassVar[Mapping[str, str]] = RENAMED_FIELDS
@@ -125,14 +128,27 @@ class OpenAIResponses(Dialect):
         _add_reasoning(fields, target, body, omitted)
         _add_stream(chat, body)
 
+    def edit_client_body(self, body: Json, target: Target, omitted: list[str]) -> Json:
+        return edit_body(body, target, self.issuer(target), omitted)
+
     def response(self, body: Json, target: Target) -> ChatCompletion:
         return build_reply(body)
+
+    def forward_reply(self, body: Json, target: Target) -> Json:
+        marked: Json = mark_response(body, self.issuer(target))
+        return marked
 
     def unfinished_state(self, body: Any) -> str:
         return read_unfinished_state(body)
 
     def stream(self, target: Target) -> StreamParser:
         return ResponsesStream()
+
+    def editor(self, target: Target, body: Json) -> ResponsesStreamEditor | None:
+        parser = self.stream(target)
+        if not isinstance(parser, ResponsesStream):
+            return None
+        return ResponsesStreamEditor(parser, self.issuer(target))
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return read_error(status, headers, body)
@@ -150,23 +166,13 @@ def _build_input(chat: ChatRequest, target: Target, omitted: list[str]) -> list[
 
 def _build_include(fields: Mapping[str, Any], target: Target) -> list[str]:
     include = []
-    if fields.get("store") is not True and _may_reason(fields, target):
-        include.append("reasoning.encrypted_content")
+    has_reasoned = any(read_own_reasoning(message, WIRE) for message in fields["messages"])
+    reasons = may_reason(find_rule(target), fields.get("reasoning_effort"), has_reasoned)
+    if fields.get("store") is not True and reasons:
+        include.append(ENCRYPTED_REASONING)
     if fields.get("logprobs"):
         include.append("message.output_text.logprobs")
     return include
-
-
-def _may_reason(fields: Mapping[str, Any], target: Target) -> bool:
-    """Whether the model reasons: by its name, or because the request or the messages say so.
-
-    Other models answer 400, "Encrypted content is not supported with this model".
-    """
-    rule = find_rule(target)
-    if rule.reasoning and not rule.reasoning_field:
-        return rule.reasoning != "never"
-    is_requested = fields.get("reasoning_effort") not in (None, "none")
-    return is_requested or any(read_own_reasoning(message, WIRE) for message in fields["messages"])
 
 
 def _add_reasoning(

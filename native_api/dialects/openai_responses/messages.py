@@ -37,7 +37,7 @@ class MessageTranslator:
     def add(self, messages: Sequence[Mapping[str, Any]]) -> None:
         for index, message in enumerate(messages):
             self._add_message(message, f"messages[{index}]")
-        self.items = _drop_cut_reasoning(self.items)
+        self.items = drop_cut_reasoning(self.items)
 
     def _add_message(self, message: Mapping[str, Any], path: str) -> None:
         role = message["role"]
@@ -122,7 +122,7 @@ def _is_part(block: Json) -> bool:
     return str(block.get("type")).startswith("input_")
 
 
-def _drop_cut_reasoning(items: list[Json]) -> list[Json]:
+def drop_cut_reasoning(items: list[Json]) -> list[Json]:
     """The items without reasoning that led to nothing, as in a turn that was cut: OpenAI answers
     400, "Item of type 'reasoning' was provided without its required following item"."""
     if not any([item.get("type") == "reasoning" for item in items]):  # noqa: C419 - faster

@@ -40,7 +40,7 @@ class ResponsesStream(StreamParser):
         self._reply = ReplyBuilder()
         self._head: Json = {"id": "", "created": 0, "model": ""}
         self._reply_fields: Json = {}
-        self._ended = False
+        self.has_ended = False
         self._began = False
         self._pending_pieces: dict[Any, list[str]] = {}
         """Pieces of items that are sent when they are done, such as code. Used for counting."""
@@ -48,22 +48,39 @@ class ResponsesStream(StreamParser):
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
         if event.data.strip() == "[DONE]":
             return ()
-        data = parse_event(event)
+        return self.read(parse_event(event), event.type)
+
+    def read(self, data: Any, event_type: str) -> list[ChatCompletionChunk]:
+        """The chunks of an event's JSON. Raises UpstreamError if it is an error."""
         if not isinstance(data, dict):
             raise read_embedded_error(data)
-        kind = data.get("type") or event.type
-        if self._ended:
-            return ()
+        kind = data.get("type") or event_type
+        if self.has_ended:
+            return []
         if kind == "error" or (not kind and is_error(data)):
             raise read_reply_error(data)
         handler = HANDLERS.get(kind)
         if handler is None:
             self._keep_piece(data)
-            return ()
+            return []
         return [self._build_chunk(delta) for delta in handler(self, data) if delta]
 
+    def build_adder(self, data: Json) -> Callable[[str], Iterable[Json]] | None:
+        """What adds more of the text whose delta this event is, and returns the deltas; None for
+        any other event."""
+        if not isinstance(data.get("delta"), str) or data.get("logprobs"):
+            return None
+        if data.get("type") == "response.output_text.delta":
+            item = self._find_item(data)
+            part = item.get_part("text", data.get("content_index", 0))
+            return lambda text: (self._reply.add_text(item, part, text),)
+        handler = HANDLERS.get(str(data.get("type")))
+        if handler is None:
+            return None
+        return lambda text: handler(self, {**data, "delta": text})
+
     def close(self) -> Iterable[ChatCompletionChunk]:
-        if not self._ended:
+        if not self.has_ended:
             raise build_truncation_error()
         return ()
 
@@ -100,7 +117,7 @@ class ResponsesStream(StreamParser):
         if not self._began and (state := read_unfinished_state(response)):
             raise UpstreamError(f"The provider's stream ended while the response was {state}.")
         yield from self._reply.add_output(response.get("output"))
-        self._ended = True
+        self.has_ended = True
         if data.get("type") == "response.incomplete":
             response = {"status": "incomplete", **response}
         annotations = self._reply.build_annotations()

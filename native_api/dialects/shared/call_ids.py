@@ -48,6 +48,18 @@ def exact_ids(length: int) -> CallIdRule:
     return CallIdRule(re.compile(rf"[a-zA-Z0-9]{{{length}}}"), "", length)
 
 
+def derive_id(rule: CallIdRule, given: str, count: int = 0) -> str:
+    """The id of the call that is number `count`, from 0, with an id that the wire does not take."""
+    seed = f"{given}\0{count}" if count else given
+    digest = sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()
+    return rule.prefix + digest[: rule.length]
+
+
+def fit_id(rule: CallIdRule, given: str) -> str:
+    """The id itself if the wire takes it, otherwise the one that is derived from it."""
+    return given if rule.pattern.fullmatch(given) else derive_id(rule, given)
+
+
 class CallIds:
     """Edits the messages of one conversation, in their order."""
 
@@ -97,7 +109,7 @@ class CallIds:
         given = message.get("tool_call_id") or message.get("name") or ""
         ids = self._results.get(given)
         if ids is None:
-            call_id = given if self._takes(given) else self._derive(given, 0)
+            call_id = fit_id(self._rule, given)
         else:
             call_id = ids.pop(0) if len(ids) > 1 else ids[0]
         if call_id == message.get("tool_call_id"):
@@ -108,16 +120,10 @@ class CallIds:
         call_id, count = given, 0
         if given in self._used or given in self._counts or not self._takes(given):
             count = self._counts.get(given, 0)
-            call_id = self._derive(given, count)
+            call_id = derive_id(self._rule, given, count)
             while call_id in self._used:
                 count += 1
-                call_id = self._derive(given, count)
+                call_id = derive_id(self._rule, given, count)
         self._counts[given] = count + 1
         self._used.add(call_id)
         return call_id
-
-    def _derive(self, given: str, count: int) -> str:
-        """The id of the call that is number `count`, from 0, with this id."""
-        seed = f"{given}\0{count}" if count else given
-        digest = sha256(seed.encode("utf-8", "surrogatepass")).hexdigest()
-        return self._rule.prefix + digest[: self._rule.length]

@@ -183,7 +183,13 @@ def _check_server_tools(tools: list[Any], path: str) -> None:
 
 
 def _is_client_tool(tool: Any) -> bool:
-    return isinstance(tool, dict) and tool.get("type") in CLIENT_TOOLS
+    """Whether a tool is the client's own: a function, also in Anthropic's shape, or a namespace of
+    such tools."""
+    if not isinstance(tool, dict):
+        return False
+    if tool.get("type") == "namespace" and isinstance(tool.get("tools"), list):
+        return all(map(_is_client_tool, tool["tools"]))
+    return tool.get("type") in CLIENT_TOOLS or ("type" not in tool and "input_schema" in tool)
 
 
 def _names_model(name: str) -> bool:
