@@ -98,7 +98,7 @@ def beta_for_block(block: Json) -> str | None:
     return BETA_BY_TYPE.get(block_type) if isinstance(block_type, str) else None
 
 
-def betas_for_options(body: Json) -> list[str]:
+def betas_for_options(body: Mapping[str, Any]) -> list[str]:
     """The betas that a body needs for members that only `provider_options` can add to it. The body
     may have any shape."""
     betas = [beta for path, beta in BETA_BY_FIELD.items() if _find_member(body, path)]
@@ -152,7 +152,7 @@ def _drop_field(body: Json, path: tuple[str, ...]) -> str:
     return name
 
 
-def _find_member(body: Json, path: tuple[str, ...]) -> Any:
+def _find_member(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     value: Any = body
     for name in path:
         value = value.get(name) if isinstance(value, Mapping) else None

@@ -18,7 +18,12 @@ from typing import Any, Final
 
 from native_api.dialects.anthropic.betas import beta_header, betas_for_options, check_betas
 from native_api.dialects.anthropic.errors import read_error
-from native_api.dialects.anthropic.messages import MessageTranslator, find_container
+from native_api.dialects.anthropic.forward import edit_body, mark_message
+from native_api.dialects.anthropic.messages import (
+    MessageTranslator,
+    find_container,
+    has_lost_thinking,
+)
 from native_api.dialects.anthropic.models import (
     MIN_THINKING_BUDGET,
     THINKING_BUDGETS,
@@ -27,6 +32,7 @@ from native_api.dialects.anthropic.models import (
 )
 from native_api.dialects.anthropic.reply import build_reply
 from native_api.dialects.anthropic.stream import AnthropicStream
+from native_api.dialects.anthropic.stream_editor import AnthropicStreamEditor
 from native_api.dialects.anthropic.tools import (
     add_response_format,
     add_tools,
@@ -60,7 +66,7 @@ SERVICE_TIERS: Final = {"auto": "auto", "default": "standard_only"}
 class Anthropic(Dialect):
     """Anthropic's Messages API."""
 
-    name = "anthropic"
+    name = wire = "anthropic"
     native_format = "anthropic"
     owned_members = gateway_owned.ANTHROPIC
     expressed_members = frozenset({unknown_members.BREAKPOINT})
@@ -125,13 +131,26 @@ class Anthropic(Dialect):
         merge_options(body, options)
         if isinstance(options.get("tools"), list):
             body["tools"] = merge_tools(tools, options["tools"])
-        body["betas"] = [*betas, *(options.get("betas") or ()), *betas_for_options(body)]
+        body["betas"] = [*betas, *(options.get("betas") or ()), *betas_for_options(options)]
+
+    def edit_client_body(self, body: Json, target: Target, omitted: list[str]) -> Json:
+        return edit_body(body, target, self.issuer(target), omitted)
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
         return build_reply(body)
 
+    def forward_reply(self, body: Json, target: Target) -> Json:
+        marked: Json = mark_message(body, self.issuer(target))
+        return marked
+
     def stream(self, target: Target) -> StreamParser:
         return AnthropicStream()
+
+    def editor(self, target: Target, body: Json) -> AnthropicStreamEditor | None:
+        parser = self.stream(target)
+        if not isinstance(parser, AnthropicStream):
+            return None
+        return AnthropicStreamEditor(parser, self.issuer(target))
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return read_error(status, headers, body)
@@ -216,23 +235,10 @@ def _add_thinking_budget(wanted: int, body: Json) -> bool:
     """Let the model think with a budget of tokens, but leave a fifth of `max_tokens` for the
     answer. Returns whether the budget is the wanted one."""
     budget: int = min(wanted, body["max_tokens"] * 4 // 5)
-    if budget < MIN_THINKING_BUDGET or _has_lost_thinking(body["messages"]):
+    if budget < MIN_THINKING_BUDGET or has_lost_thinking(body["messages"]):
         return False
     body["thinking"] = {"type": "enabled", "budget_tokens": budget}
     return budget == wanted
-
-
-def _has_lost_thinking(turns: list[Json]) -> bool:
-    """Whether the calls answered by the last turn came back without the thinking that led to them,
-    as from clients that do not know `reasoning_details`.
-
-    For models that think by budget that is a 400, so that such a turn is continued without thinking
-    (https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking#extended-thinking-with-tool-use,
-    read 2026-11).
-    """
-    if len(turns) < 2 or turns[-1]["content"][0]["type"] != "tool_result":
-        return False
-    return turns[-2]["content"][0]["type"] not in ("thinking", "redacted_thinking")
 
 
 def _remove_forbidden_sampling(rule: ModelRule, body: Json, omitted: list[str]) -> None:

@@ -163,3 +163,22 @@ def find_container(messages: Sequence[Message]) -> str | None:
         if isinstance(block.get("container"), dict)
     ]
     return containers[-1].get("id") if containers else None
+
+
+def has_lost_thinking(turns: list[Json]) -> bool:
+    """Whether the calls answered by the last turn came back without the thinking that led to them,
+    as from clients that do not know `reasoning_details`.
+
+    For models that think by budget that is a 400, so that such a turn is continued without thinking
+    (https://docs.anthropic.com/en/docs/build-with-claude/extended-thinking#extended-thinking-with-tool-use,
+    read 2026-11).
+    """
+    if len(turns) < 2 or _first_type(turns[-1]) != "tool_result":
+        return False
+    return _first_type(turns[-2]) not in THINKING_TYPES
+
+
+def _first_type(turn: Json) -> Any:
+    """The type of the first block of a turn; None if it is a string."""
+    content = turn["content"]
+    return content[0].get("type") if content and isinstance(content, list) else None

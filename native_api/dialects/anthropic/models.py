@@ -53,6 +53,8 @@ class Abilities:
     takes_forced_tools: bool
     takes_system_turns: bool
     """Whether instructions may stand in the middle of a conversation."""
+    takes_effort: bool
+    """Whether it has `output_config.effort`."""
 
     def nearest_effort(self, effort: str) -> str:
         """The effort nearest to `effort` that the model accepts."""
@@ -98,6 +100,7 @@ def read_abilities(model: str) -> Abilities:
         has_schemas=generation >= (4, 5) or (family == "opus" and generation == (4, 1)),
         takes_forced_tools=generation < (5, 1),
         takes_system_turns=generation >= (4, 8),
+        takes_effort=generation >= (4, 6) or (family == "opus" and generation == (4, 5)),
     )
 
 

@@ -8,7 +8,7 @@ an unknown type are ignored.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from native_api.dialects.anthropic.errors import read_reply_error
@@ -29,29 +29,42 @@ class AnthropicStream(StreamParser):
         self._tier: str | None = None
         self._reply_fields: Json = {}
         self._is_started = False
-        self._is_finished = False
+        self.is_finished = False
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
-        data: Any = parse_event(event)
+        return self.read(parse_event(event), event.type)
+
+    def read(self, data: Any, event_type: str) -> Sequence[ChatCompletionChunk]:
+        """The chunks of an event's JSON. Raises UpstreamError if it is an error."""
         if not isinstance(data, dict):
             return ()
-        event_type = data.get("type") or event.type
+        event_type = data.get("type") or event_type
         if event_type == "error":
             raise read_reply_error({**data, "type": "error"})
         handler = EVENT_HANDLERS.get(event_type)
         return handler(self, data) if handler else ()
 
     def close(self) -> Iterable[ChatCompletionChunk]:
-        if not self._is_finished:
+        if not self.is_finished:
             raise build_truncation_error()
         return ()
+
+    def build_adder(self, data: Json) -> Callable[[str], Iterable[Json]] | None:
+        """What adds more of the text whose delta this event is, and returns the deltas; None for
+        any other event."""
+        piece = _read_object(data.get("delta"))
+        kind, index = piece.get("type"), data.get("index", 0)
+        if kind not in TEXT_MEMBERS or self.is_finished:
+            return None
+        add, member = self._builder.add, TEXT_MEMBERS[kind]
+        return lambda text: (add(index, {"type": kind, member: text}),)
 
     def pending_delta(self) -> Json:
         return self._builder.pending()
 
     # --- events ----------------------------------------------------------------------------------
 
-    def _on_message_start(self, data: Json) -> Iterable[ChatCompletionChunk]:
+    def _on_message_start(self, data: Json) -> Sequence[ChatCompletionChunk]:
         message = _read_object(data.get("message"))
         if self._is_started:
             return ()
@@ -61,24 +74,24 @@ class AnthropicStream(StreamParser):
         self._add_counts(message.get("usage"))
         return self._build_chunk({"content": ""})
 
-    def _on_block_start(self, data: Json) -> Iterable[ChatCompletionChunk]:
+    def _on_block_start(self, data: Json) -> Sequence[ChatCompletionChunk]:
         block = _read_object(data.get("content_block"))
         return self._deliver(self._builder.start(data.get("index", 0), block))
 
-    def _on_block_delta(self, data: Json) -> Iterable[ChatCompletionChunk]:
+    def _on_block_delta(self, data: Json) -> Sequence[ChatCompletionChunk]:
         piece = _read_object(data.get("delta"))
         return self._deliver(self._builder.add(data.get("index", 0), piece))
 
-    def _on_block_stop(self, data: Json) -> Iterable[ChatCompletionChunk]:
+    def _on_block_stop(self, data: Json) -> Sequence[ChatCompletionChunk]:
         return self._deliver(self._builder.stop(data.get("index", 0)))
 
-    def _on_message_delta(self, data: Json) -> Iterable[ChatCompletionChunk]:
+    def _on_message_delta(self, data: Json) -> Sequence[ChatCompletionChunk]:
         self._add_counts(data.get("usage"))
         delta = _read_object(data.get("delta"))
         self._reply_fields |= data | delta
         return self._finish(delta["stop_reason"]) if delta.get("stop_reason") else ()
 
-    def _on_message_stop(self, data: Json) -> Iterable[ChatCompletionChunk]:
+    def _on_message_stop(self, data: Json) -> Sequence[ChatCompletionChunk]:
         return self._finish(None)
 
     # --- chunks ----------------------------------------------------------------------------------
@@ -89,15 +102,15 @@ class AnthropicStream(StreamParser):
             self.usage = read_usage(self._counts)
             self._tier = read_service_tier(self._counts)
 
-    def _finish(self, stop_reason: Any) -> Iterable[ChatCompletionChunk]:
-        if self._is_finished:
+    def _finish(self, stop_reason: Any) -> Sequence[ChatCompletionChunk]:
+        if self.is_finished:
             return ()
-        self._is_finished = True
+        self.is_finished = True
         delta, choice_fields = finish_reply(self._builder, stop_reason, self._reply_fields)
         return self._build_chunk(delta, choice_fields)
 
-    def _deliver(self, delta: Json) -> Iterable[ChatCompletionChunk]:
-        return self._build_chunk(delta) if delta and not self._is_finished else ()
+    def _deliver(self, delta: Json) -> Sequence[ChatCompletionChunk]:
+        return self._build_chunk(delta) if delta and not self.is_finished else ()
 
     def _build_chunk(
         self, delta: Json, choice_fields: Json | None = None
@@ -124,6 +137,14 @@ EVENT_HANDLERS: Final = {
     "message_delta": AnthropicStream._on_message_delta,
     "message_stop": AnthropicStream._on_message_stop,
 }
+
+
+TEXT_MEMBERS: Final = {
+    "text_delta": "text",
+    "thinking_delta": "thinking",
+    "input_json_delta": "partial_json",
+}
+"""Type of a delta that is a piece of a text -> its member with the piece."""
 
 
 def _read_object(value: Any) -> Json:

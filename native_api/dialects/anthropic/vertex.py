@@ -13,12 +13,14 @@ from typing import Any, Final
 
 from native_api.dialects.anthropic.betas import REFUSED_BY_VERTEX, drop_refused_betas
 from native_api.dialects.anthropic.dialect import Anthropic
+from native_api.dialects.anthropic.forward import refuse_remote_files
 from native_api.dialects.shared import vertex_urls
 from native_api.dialects.shared.urls import check_path_segment
 from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json, Target
 
 VERTEX_VERSION: Final = "vertex-2023-10-16"
+INLINE_ONLY: Final = "Claude on Vertex AI takes files only inline"
 
 
 class AnthropicVertex(Anthropic):
@@ -42,6 +44,13 @@ class AnthropicVertex(Anthropic):
         del body["model"]
         body["anthropic_version"] = VERTEX_VERSION
 
+    def edit_client_body(self, body: Json, target: Target, omitted: list[str]) -> Json:
+        refuse_remote_files(body["messages"], INLINE_ONLY)
+        edited = super().edit_client_body(body, target, omitted)
+        del edited["model"]
+        edited["anthropic_version"] = VERTEX_VERSION
+        return edited
+
     def drop_refused(self, body: Json, target: Target) -> list[str]:
         return drop_refused_betas(body, REFUSED_BY_VERTEX)
 
@@ -54,5 +63,5 @@ def _refuse_remote_files(message: Mapping[str, Any], path: str) -> None:
         if not url.startswith("data:") or file.keys() & {"file_url", "file_id"}:
             raise UnsupportedField(
                 f"{path}.content[{index}].{part['type']}",
-                "Claude on Vertex AI takes files only inline",
+                INLINE_ONLY,
             )

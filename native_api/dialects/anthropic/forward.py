@@ -1,0 +1,153 @@
+"""A client's own body for the Messages API, with the edits that a shared provider key, the host and
+the model require. The rest goes on as it was written, with its betas. Rules:
+
+1. Thinking goes back only to the issuer that marked it. Claude refuses thinking without a
+   signature; other vendors send and take it.
+2. The faster and dearer inference (`speed`) is left out with its beta.
+3. What the model refuses of thinking, effort and sampling is in `model_edits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from native_api.dialects.anthropic.messages import THINKING_TYPES
+from native_api.dialects.anthropic.model_edits import fit_model
+from native_api.dialects.anthropic.models import OTHER_VENDOR, read_abilities
+from native_api.dialects.shared import client_bodies
+from native_api.dialects.shared.call_ids import CLAUDE_IDS, fit_id
+from native_api.dialects.shared.gateway_owned import REASONS
+from native_api.dialects.shared.issuers import MARK
+from native_api.exceptions import UnsupportedField
+from native_api.types import Json, Target
+
+FAST_MODE: Final = "fast-mode"
+"""How the beta of `speed` begins."""
+
+CALL_ID_MEMBERS: Final = {"tool_use": "id", "tool_result": "tool_use_id"}
+"""Type of a block -> its member with the id of a call."""
+
+
+def edit_body(body: Json, target: Target, issuer: str, omitted: list[str]) -> Json:
+    """The body for the target, with the names of the client's betas in `betas`. Adds to `omitted`
+    the paths that are left out.
+
+    Raises UnsupportedField.
+    """
+    _check_fallbacks(body.get("fallbacks"))
+    fields = client_bodies.copy_fields(body, target.model)
+    fields["betas"] = list(body.get("betas") or ())
+    _drop_speed(fields, omitted)
+    client_bodies.check_owned(fields, client_bodies.MESSAGES_CLIENTS, target.provider.own_account)
+    is_claude = read_abilities(target.known_model).generation != OTHER_VENDOR
+    fields["messages"] = _edit_turns(body["messages"], issuer, is_claude, omitted)
+    fit_model(fields, target, omitted)
+    return fields
+
+
+def _check_fallbacks(fallbacks: Any) -> None:
+    """Refuse Anthropic's own fallbacks. The gateway's are names of its models."""
+    is_own = isinstance(fallbacks, list) and all(isinstance(each, str) for each in fallbacks)
+    if fallbacks is not None and not is_own:
+        raise UnsupportedField("fallbacks", REASONS["access"])
+
+
+def _drop_speed(fields: Json, omitted: list[str]) -> None:
+    if fields.pop("speed", None) not in (None, "standard"):
+        omitted.append("speed")
+    betas = [beta for beta in fields["betas"] if not beta.startswith(FAST_MODE)]
+    if len(betas) < len(fields["betas"]):
+        omitted.append("betas")
+        fields["betas"] = betas
+
+
+# --- turns ---------------------------------------------------------------------------------------
+
+
+def _edit_turns(
+    turns: Sequence[Json], issuer: str, is_claude: bool, omitted: list[str]
+) -> list[Json]:
+    """The turns as this provider takes them. A turn without any edit is the same object; one of
+    which nothing is left is left out."""
+    edited = []
+    for turn in turns:
+        content = turn.get("content")
+        if not isinstance(content, list):
+            edited.append(turn)
+            continue
+        blocks = [
+            block
+            for each in content
+            if (block := _edit_block(each, issuer, is_claude, omitted)) is not None
+        ]
+        if blocks or not content:
+            is_same = len(blocks) == len(content) and all(map(_is, blocks, content))
+            edited.append(turn if is_same else {**turn, "content": blocks})
+    return edited
+
+
+def _is(block: Any, other: Any) -> bool:
+    return block is other
+
+
+def _edit_block(block: Json, issuer: str, is_claude: bool, omitted: list[str]) -> Json | None:
+    """The block as this provider takes it; None if it cannot read it."""
+    kind = block.get("type")
+    if kind in THINKING_TYPES:
+        return _edit_thinking(block, issuer, is_claude, omitted)
+    member = CALL_ID_MEMBERS.get(str(kind))
+    if member is None or not isinstance(block.get(member), str):
+        return block
+    call_id = fit_id(CLAUDE_IDS, block[member])
+    return block if call_id == block[member] else {**block, member: call_id}
+
+
+def _edit_thinking(block: Json, issuer: str, is_claude: bool, omitted: list[str]) -> Json | None:
+    if block.get(MARK) == issuer:
+        return {name: value for name, value in block.items() if name != MARK}
+    is_signed = bool(block.get("signature") or block.get("data"))
+    if not (is_claude or is_signed or "restored" in block or MARK in block):
+        return block
+    omitted.append("messages.thinking")
+    return None
+
+
+# --- replies -------------------------------------------------------------------------------------
+
+
+def mark_message(message: Any, issuer: str) -> Any:
+    """The reply with its issuer's mark on what is signed or encrypted; itself if nothing is."""
+    content = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(content, list):
+        return message
+    marked = [mark_block(block, issuer) for block in content]
+    if all(map(_is, marked, content)):
+        return message
+    return {**message, "content": marked}
+
+
+def mark_block(block: Any, issuer: str) -> Any:
+    """The block with the mark; itself if it is not thinking that is signed or encrypted."""
+    if (
+        isinstance(block, dict)
+        and block.get("type") in THINKING_TYPES
+        and (block.get("signature") or block.get("data"))
+    ):
+        return {**block, MARK: issuer}
+    return block
+
+
+def refuse_remote_files(turns: Sequence[Mapping[str, Any]], reason: str) -> None:
+    """Raise UnsupportedField for a file that is not inline."""
+    for index, turn in enumerate(turns):
+        _refuse_in(turn.get("content"), f"messages[{index}].content", reason)
+
+
+def _refuse_in(blocks: Any, path: str, reason: str) -> None:
+    for index, block in enumerate(blocks if isinstance(blocks, list) else ()):
+        source = block.get("source") if isinstance(block, dict) else None
+        if isinstance(source, dict) and source.get("type") in ("url", "file"):
+            raise UnsupportedField(f"{path}[{index}].source", reason)
+        if isinstance(block, dict) and block.get("type") == "tool_result":
+            _refuse_in(block.get("content"), f"{path}[{index}].content", reason)
