@@ -25,6 +25,7 @@ from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
 from asgiref.sync import sync_to_async
+from django.db import connections
 
 from native_api import logs
 from native_api.background import database_calls, site_cache, test_environment
@@ -261,8 +262,8 @@ database: Final = Executor(
     max_given_up=4,
     outage=Outage(
         "database",
-        "Until it does, calls that a budget binds are refused; API keys, models and limits stay as "
-        "they were read last.",
+        "Until it does, calls that a budget binds are refused and no responses are kept; API keys, "
+        "models and limits stay as they were read last.",
         database_calls.probe,
     ),
     patience=DATABASE_PATIENCE_SECONDS,
@@ -302,6 +303,17 @@ def foreign_to_async(function: Callable[P, T]) -> Callable[P, Coroutine[Any, Any
     """
     # asgiref gives the executor to `loop.run_in_executor`, which only calls its `submit`.
     return sync_to_async(function, thread_sensitive=False, executor=_requests)
+
+
+def writing_lane(alias: str) -> Lane:
+    """A lane for transactions in this database.
+
+    One thread for SQLite, which has a single writer: others would only wait for its lock, and
+    waiting for that is no evidence of an outage. At most two of four, so that API keys are still
+    looked up while rows are locked.
+    """
+    is_sqlite = connections[alias].vendor == "sqlite"
+    return database.lane(1 if is_sqlite else 2, is_evidence=not is_sqlite)
 
 
 slow_queries: Final = database.lane(1, is_evidence=False)

@@ -106,9 +106,10 @@ def _item_digests(caller: Caller, turn: Turn) -> list[UUID]:
 
 
 async def _write(new: NewRow) -> bool:
-    writing = kept_threads.database.submit(kept_rows.write, new)
+    lane = kept_threads.lane_for(new.size)
+    writing = lane.submit(kept_rows.write, new)
     try:
-        return await kept_threads.database.wait_for(SECONDS, writing)
+        return await lane.wait_for(SECONDS, writing)
     except BaseException:
         if not writing.cancel():
             writing.add_done_callback(partial(_undo, new))
@@ -118,6 +119,5 @@ async def _write(new: NewRow) -> bool:
 def _undo(new: NewRow, writing: Future[bool]) -> None:
     """Delete what was written after the client was told that it is not kept."""
     if not writing.cancelled() and writing.exception() is None and writing.result():
-        kept_threads.database.submit(
-            kept_rows.delete, kept_rows.response_digest(new.caller, new.response_id)
-        )
+        digest = kept_rows.response_digest(new.caller, new.response_id)
+        kept_threads.lane_for(0).submit(kept_rows.delete, digest)

@@ -126,7 +126,7 @@ def read_chain(digest: UUID, max_turns: int, max_bytes: int) -> Chain | None:
 def read_items(digests: Sequence[UUID], max_bytes: int) -> list[tuple[UUID, bytes]]:
     """The rows that have these items, the newest first, up to so many bytes. Of several with the
     same item, the newest."""
-    ids = KeptItem._base_manager.using(_alias()).filter(
+    ids = KeptItem._base_manager.using(database_alias()).filter(
         digest__in=digests, response__created_at__gte=_oldest()
     )
     newest = ids.values("digest").order_by().annotate(newest=Max("response_id"))
@@ -139,10 +139,10 @@ def read_items(digests: Sequence[UUID], max_bytes: int) -> list[tuple[UUID, byte
 
 
 def _rows() -> QuerySet[KeptResponse]:
-    return KeptResponse._base_manager.using(_alias()).filter(created_at__gte=_oldest())
+    return KeptResponse._base_manager.using(database_alias()).filter(created_at__gte=_oldest())
 
 
-def _alias() -> str:
+def database_alias() -> str:
     return router.db_for_write(KeptResponse)
 
 
@@ -165,10 +165,10 @@ def write(new: NewRow) -> bool:
         previous = ([*found[1], found[0]], found[2])
     row = _make_row(new, *previous)
     try:
-        with transaction.atomic(using=_alias()):
-            row.save(using=_alias(), force_insert=True)
+        with transaction.atomic(using=database_alias()):
+            row.save(using=database_alias(), force_insert=True)
             items = [KeptItem(digest=digest, response=row) for digest in new.item_digests]
-            KeptItem._base_manager.using(_alias()).bulk_create(items, batch_size=BATCH)
+            KeptItem._base_manager.using(database_alias()).bulk_create(items, batch_size=BATCH)
     except IntegrityError:
         return _rows().filter(digest=row.digest, created_at=new.created_at).exists()
     _make_room(new.caller, row)
@@ -198,7 +198,7 @@ def _owner(caller: Caller) -> Mapping[str, Any]:
 
 def _make_room(caller: Caller, row: KeptResponse) -> None:
     """Delete the caller's oldest responses if all of them take more than MAX_BYTES."""
-    rows = KeptResponse._base_manager.using(_alias()).filter(**_owner(caller))
+    rows = KeptResponse._base_manager.using(database_alias()).filter(**_owner(caller))
     maximum = native_settings.RESPONSES["MAX_BYTES"]
     now = time.monotonic()
     total, read_at = _sums.get(caller.identity, (0, now))

@@ -26,7 +26,6 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import Error as DatabaseError
-from django.db import connections
 from django.utils import timezone
 
 from native_api.background import CallTimeout, ResourceUnavailable, executors
@@ -59,11 +58,7 @@ target before its last attempt begins."""
 
 @cache
 def _threads() -> executors.Lane:
-    """One thread for SQLite, which has a single writer: others would only wait for its lock, and
-    waiting for that is no evidence of an outage. At most two of four, so that API keys are still
-    looked up while budgets are locked."""
-    is_sqlite = connections[location.database_alias()].vendor == "sqlite"
-    return executors.database.lane(1 if is_sqlite else 2, is_evidence=not is_sqlite)
+    return executors.writing_lane(location.database_alias())
 
 
 class CallReservation:

@@ -3,17 +3,22 @@ of a reply."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import DataError, OperationalError
+from django.db.models.signals import post_delete
 
-from native_api.exceptions import InvalidRequest, NotFound
+from native_api.background import executors
+from native_api.exceptions import DatabaseUnavailable, InvalidRequest, NotFound
 from native_api.gateway import keeping, kept_content, kept_responses, kept_rows
 from native_api.inbound.json_structure import count_structure
 from native_api.models import KeptResponse
@@ -28,6 +33,7 @@ from tests.gateway.kept import (
     says,
     set_responses,
 )
+from tests.waiting import HANG_SECONDS, auntil, until
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -188,3 +194,109 @@ def test_the_stored_columns_are_what_the_size_says(alice: Caller) -> None:
     row = KeptResponse.objects.get()
     stored = len(row.items) + len(row.response)
     assert stored < row.size < stored + 2000
+
+
+class TestOutages:
+    """None costs a reply more than a short wait."""
+
+    @pytest.fixture
+    def gate(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+        """The database writes nothing until it is set."""
+        opened, write = threading.Event(), kept_rows.write
+
+        def write_late(new: kept_rows.NewRow) -> bool:
+            assert opened.wait(HANG_SECONDS)
+            return write(new)
+
+        monkeypatch.setattr(kept_rows, "write", write_late)
+        monkeypatch.setattr(keeping, "SECONDS", 0.05)
+        yield opened
+        opened.set()
+
+    def test_what_is_written_too_late_is_deleted(
+        self, alice: Caller, gate: threading.Event, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Its reply has said that it is not kept."""
+        assert not keep(alice, "resp_1", "one?", "one")
+        assert caplog.messages == ["A response could not be kept (CallTimeout)."]
+        deleted = threading.Event()
+        post_delete.connect(lambda **_: deleted.set(), KeptResponse, weak=False, dispatch_uid="t")
+        try:
+            gate.set()
+            assert deleted.wait(HANG_SECONDS)
+        finally:
+            post_delete.disconnect(sender=KeptResponse, dispatch_uid="t")
+        until(lambda: not KeptResponse.objects.exists(), "the commit")
+
+    def test_a_client_that_leaves_meanwhile_has_nothing_kept(
+        self, alice: Caller, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(keeping, "SECONDS", 60)
+
+        async def leave() -> None:
+            answered = response("resp_1", says("one"))
+            keeping_it = asyncio.ensure_future(kept_responses.keep(alice, answered, []))
+            await auntil(lambda: bool(executors.database._pool.pending_calls()), "the call")
+            keeping_it.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await keeping_it
+
+        run(leave())
+        gate.set()
+        until(lambda: not executors.database._pool.pending_calls(), "the end of the calls")
+        assert not KeptResponse.objects.exists()
+
+    def test_a_database_that_is_down_is_not_waited_for(
+        self, alice: Caller, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def probe() -> None:
+            raise OperationalError("gone")
+
+        outage = executors.database.outage
+        assert outage is not None
+        monkeypatch.setattr(outage, "_probe", probe)
+        outage.begin(OperationalError("gone"))
+        monkeypatch.setattr(keeping, "SECONDS", 60)
+        assert not keep(alice, "resp_1", "one?", "one")
+        for call in (
+            kept_responses.get(alice, "resp_1"),
+            kept_responses.delete(alice, "resp_1"),
+            kept_responses.load_history(alice, "resp_1"),
+            kept_responses.load_items(alice, ["msg_1"]),
+        ):
+            with pytest.raises(DatabaseUnavailable) as caught:
+                run(call)
+            assert caught.value.headers == {"retry-after": "5"}
+
+    @pytest.mark.parametrize("error", [OperationalError("database is locked"), DataError("x")])
+    def test_a_database_that_refuses(
+        self, alice: Caller, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        def refuse(*arguments: Any) -> None:
+            raise error
+
+        for name in ("write", "read"):
+            monkeypatch.setattr(kept_rows, name, refuse)
+        assert not keep(alice, "resp_1", "one?", "one")
+        with pytest.raises(DatabaseUnavailable):
+            run(kept_responses.get(alice, "resp_1"))
+
+    def test_a_failure_of_our_own_fails_no_reply(
+        self, alice: Caller, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        answered = response("resp_1", metadata={"a": object()})
+        assert not run(kept_responses.keep(alice, answered, []))
+        assert "A response could not be kept (TypeError)." in caplog.text
+        assert "Traceback" in caplog.text
+
+    def test_a_write_whose_answer_was_lost_is_repeated(
+        self, alice: Caller, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write = kept_rows.write
+
+        def write_twice(new: kept_rows.NewRow) -> bool:
+            return write(new) and write(new)
+
+        monkeypatch.setattr(kept_rows, "write", write_twice)
+        assert keep(alice, "resp_1", "one?", "one")
+        assert load(alice, "resp_1") == ["one?", "one"]
