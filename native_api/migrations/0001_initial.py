@@ -5,6 +5,7 @@ import django.db.models.deletion
 import django.utils.timezone
 import native_api.models.fields
 import native_api.models.keys
+import native_api.models.responses
 from decimal import Decimal
 from django.conf import settings
 from django.db import migrations, models
@@ -297,8 +298,8 @@ class Migration(migrations.Migration):
                 ('ancestors', models.JSONField(default=list)),
                 ('items', models.BinaryField()),
                 ('response', models.BinaryField()),
-                ('api_key', models.ForeignKey(db_index=False, help_text='Only of a caller without a user.', null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='native_api.apikey', verbose_name='API key')),
-                ('user', models.ForeignKey(db_index=False, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user')),
+                ('api_key', models.ForeignKey(db_index=False, help_text='Only of a caller without a user.', null=True, on_delete=native_api.models.responses.delete_unread, related_name='+', to='native_api.apikey', verbose_name='API key')),
+                ('user', models.ForeignKey(db_index=False, null=True, on_delete=native_api.models.responses.delete_unread, related_name='+', to=settings.AUTH_USER_MODEL, verbose_name='user')),
             ],
             options={
                 'verbose_name': 'kept response',
@@ -312,7 +313,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('digest', models.UUIDField(editable=False)),
-                ('response', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='item_ids', to='native_api.keptresponse', verbose_name='response')),
+                ('response', models.ForeignKey(on_delete=native_api.models.responses.delete_unread, related_name='item_ids', to='native_api.keptresponse', verbose_name='response')),
             ],
             options={
                 'indexes': [models.Index(fields=['digest', 'response'], name='native_kept_item')],
