@@ -9,8 +9,9 @@ from typing import Any, Final
 from native_api.dialects.shared.tools import parse_arguments
 from native_api.inbound.anthropic.messages.reply_blocks import ReplyBlocks
 from native_api.inbound.anthropic.messages.reply_ending import build_stop, build_usage
-from native_api.inbound.anthropic.messages.unfolding import unfold
+from native_api.inbound.anthropic.messages.reply_parts import build_citation
 from native_api.inbound.base import ParsedRequest, Seal
+from native_api.inbound.deltas import iterate_deltas
 from native_api.types import ChatCompletion, Json
 
 ID_PREFIX: Final = "msg_"
@@ -21,14 +22,24 @@ def build_message(parsed: ParsedRequest, completion: ChatCompletion) -> Json:
     """The message of a unified reply."""
     choice: Any = completion["choices"][0]
     blocks = ReplyBlocks(find_seal(parsed))
-    events = [event for delta in unfold(choice["message"]) for event in blocks.add(delta)]
+    message = {name: value for name, value in choice["message"].items() if name != "annotations"}
+    events = [event for delta in iterate_deltas(message) for event in blocks.add(delta)]
     content = fold_blocks([*events, *blocks.finish()])
+    if not blocks.has_citations:
+        _add_citations(content, choice["message"].get("annotations") or ())
     return {
         **build_head(completion),
         "content": content,
         **build_ending(choice, blocks),
         "usage": build_usage(completion.get("usage"), completion.get("service_tier")),
     }
+
+
+def _add_citations(content: Iterable[Json], annotations: Iterable[Json]) -> None:
+    """Give the last text the citations. A stream cannot if a call follows the text."""
+    texts = [block for block in content if block["type"] == "text"]
+    if texts and annotations:
+        texts[-1]["citations"] = [build_citation(annotation) for annotation in annotations]
 
 
 def find_seal(parsed: ParsedRequest) -> Seal:

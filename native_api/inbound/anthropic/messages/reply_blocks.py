@@ -44,6 +44,9 @@ class ReplyBlocks:
         self.fields: Json = {}
         """The members of the message besides its content that Anthropic sent."""
         self.refusal = ""
+        self.has_citations = False
+        """Whether Anthropic's own citations were written, of which the annotations are a copy."""
+        self._has_content = False
         self._seal = seal
         self._events: list[Json] = []
         self._queue: list[Block] = []
@@ -52,7 +55,6 @@ class ReplyBlocks:
         self._replayed = ReplayedMembers()
         self._own_thinking: dict[Any, Block] = {}
         self._calls: dict[Any, CallBlock] = {}
-        self._has_citations = False
 
     @property
     def has_calls(self) -> bool:
@@ -73,6 +75,7 @@ class ReplyBlocks:
             if any(map(_has_citations, items)):
                 self._end_text()  # the text that is cited is known, as in complete messages
             self._add_text(delta["content"])
+            self._has_content = True
         if delta.get("refusal"):
             self.refusal += delta["refusal"]
             self._add_text(delta["refusal"])
@@ -114,12 +117,12 @@ class ReplyBlocks:
 
     def _add_extras(self, delta: Mapping[str, Any]) -> None:
         """What belongs to the text, or becomes a text because this API has nothing else for it."""
-        if delta.get("annotations") and not self._has_citations:
+        if delta.get("annotations") and not self.has_citations:
             self._add_citations([build_citation(item) for item in delta["annotations"]])
         for image in delta.get("images") or ():
             self._send_text_block(describe_image(image))
         transcript = (delta.get("audio") or {}).get("transcript")
-        if transcript:
+        if transcript and not self._has_content:
             self._add_text(transcript)
 
     def _send_text_block(self, text: str) -> None:
@@ -194,7 +197,7 @@ class ReplyBlocks:
         if item.get("format") != FORMAT:
             self._replayed.add({"provider_content": [item]})
         elif _has_citations(item):
-            self._has_citations = True
+            self.has_citations = True
             self._add_citations(block.get("citations") or [])
             self._end_text()
         elif not block:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from native_api.inbound.base import ParsedRequest
-from native_api.inbound.openai.responses.deltas import iterate_deltas
+from native_api.inbound.deltas import iterate_deltas
 from native_api.inbound.openai.responses.output import OutputListener, ReplyOutput
 from native_api.inbound.openai.responses.response_object import (
     INCOMPLETE_REASONS,
