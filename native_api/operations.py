@@ -29,7 +29,7 @@ from native_api.types import (
 from native_api.usage import tokens
 from native_api.usage.output_tokens import ProducedTokens
 
-__all__ = ["CHAT", "EMBEDDINGS"]
+__all__ = ["CHAT", "COUNT_TOKENS", "EMBEDDINGS"]
 
 EMBEDDINGS_FIELDS: Final = frozenset(EmbeddingsRequest.__annotations__)
 
@@ -63,6 +63,8 @@ class Operation(ABC):
     """Whether a body may name remote files (`upstream.files`)."""
     has_reply_head: ClassVar[bool] = False
     """Whether a reply has `id`, `created` and `model`, which the gateway fills in."""
+    is_free: ClassVar[bool] = False
+    """Whether a call uses no tokens of a model: only the number of calls is limited then."""
 
     @abstractmethod
     def build_request(self, dialect: Dialect, body: Any, target: Target) -> UpstreamRequest:
@@ -155,6 +157,24 @@ class Chat(Operation):
         return body.get("n") or 1
 
 
+class CountTokens(Chat):
+    """The input tokens of a chat, which is built as if it were to be answered.
+
+    A reply is `{"input_tokens"}`. It is made by `routing.token_counting`, not read as others are.
+    """
+
+    name = "count_tokens"
+    endpoint = "count_tokens"
+    has_reply_head = False
+    is_free = True
+
+    def new_output(self, body: Mapping[str, Any]) -> Any:
+        return Output()
+
+    def max_output_tokens(self, body: Mapping[str, Any]) -> int | None:
+        return 0
+
+
 class Embeddings(Operation):
     """Embeddings of texts. Never streamed."""
 
@@ -191,6 +211,9 @@ class Embeddings(Operation):
 
 CHAT: Final = Chat()
 """A chat completion, complete or streamed."""
+
+COUNT_TOKENS: Final = CountTokens()
+"""The input tokens of a chat."""
 
 EMBEDDINGS: Final = Embeddings()
 """Embeddings of texts."""

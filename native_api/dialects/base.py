@@ -50,6 +50,7 @@ from native_api.dialects.shared.request_fields import (
     leave_out_needless_effort,
     unify_sampling,
 )
+from native_api.dialects.shared.token_counts import require_count
 from native_api.dialects.shared.tool_rules import (
     NO_RULES,
     TOOL_RULES,
@@ -108,6 +109,9 @@ class Dialect(ABC):
 
     owned_members: ClassVar[OwnedMembers]
     """The members of a body that `provider_options` cannot set."""
+
+    count_member: ClassVar[str] = ""
+    """The member of the answer to `count_tokens_request` with the number, on wires that count."""
 
     remote_files: ClassVar[frozenset[str]] = frozenset()
     """Part types (`image_url`, `file`) whose http(s) URL the provider fetches itself; others must
@@ -322,6 +326,17 @@ class Dialect(ABC):
     def embeddings_reply(self, body: Json, target: Target) -> EmbeddingsReply:
         """The unified reply. Raises UpstreamError if the body is an error or not a reply."""
         raise UpstreamError("The provider has no embeddings.")
+
+    def count_tokens_request(
+        self, request: UpstreamRequest, target: Target
+    ) -> UpstreamRequest | None:
+        """What lets the provider count the input tokens of a request that `request` or `forward`
+        has built. None if the wire has nothing for that."""
+        return None
+
+    def count_tokens_reply(self, body: Json) -> int:
+        """The number of tokens. Raises UpstreamError if the body is not a count."""
+        return require_count(body, self.count_member)
 
     def unfinished_state(self, body: Any) -> str:
         """The state of a reply that the provider has not written yet, "" for any other reply.

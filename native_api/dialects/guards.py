@@ -121,7 +121,7 @@ def mark_stream(make: Callable[..., Any]) -> Callable[..., Any]:
 def guard_dialect(cls: type) -> None:
     """Guard and mark what a dialect's class defines."""
     _replace_methods(cls, guard_reply, "response")
-    _replace_methods(cls, guard, "embeddings_reply")
+    _replace_methods(cls, guard, "embeddings_reply", "count_tokens_reply")
     _replace_methods(cls, mark_stream, "stream")
 
 

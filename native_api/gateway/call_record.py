@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import Decimal
 from types import TracebackType
 from typing import Any, Final, Protocol
 
@@ -190,7 +191,7 @@ class CallRecord:
 
         A stream whose finish reason has arrived is whole: providers send the final counts before.
         """
-        if self.attempts.target is None or self._is_counted:
+        if self.attempts.target is None or self._is_counted or self.operation.is_free:
             return
         if self.upstream is not None:
             self.usage = self.upstream.usage
@@ -222,6 +223,8 @@ class CallRecord:
             entry.cost, entry.price = lookup.cost_and_price(
                 self.attempts.target, self.usage, self._output.service_tier
             )
+        elif self.operation.is_free:
+            entry.cost = Decimal(0)
         entry.counted_as = self._total_name()
         entries = [entry, *(self._hedged_entry(*attempt) for attempt in self.attempts.hedged)]
         self._settle_limits(entries)

@@ -110,10 +110,10 @@ async def call(
     """
     call_record = CallRecord(body, caller, request_id or new_request_id(), operation, endpoint)
     hooks = HookedCall(call_record, caller)
-    with _adding_headers(call_record), call_record:
+    with adding_headers(call_record), call_record:
         async with hooks:
             body, client_body = await hooks.before_call(body, client_body)
-            plan, reservation = await _admit(body, caller, call_record, client_body)
+            plan, reservation = await admit(body, caller, call_record, client_body)
             upstream = await attempts.complete(
                 body, plan, call_record.attempts, target_pool, reservation.reserve
             )
@@ -147,10 +147,10 @@ async def open_stream(
     """
     call_record = CallRecord(body, caller, request_id or new_request_id(), CHAT, endpoint)
     hooks = HookedCall(call_record, caller)
-    with _adding_headers(call_record), call_record.recording_failures():
+    with adding_headers(call_record), call_record.recording_failures():
         async with hooks:
             body, client_body = await hooks.before_call(body, client_body)
-            plan, reservation = await _admit(body, caller, call_record, client_body)
+            plan, reservation = await admit(body, caller, call_record, client_body)
             upstream = await attempts.open_stream(
                 body, plan, call_record.attempts, target_pool, reservation.reserve
             )
@@ -162,7 +162,7 @@ async def open_stream(
                 raise
 
 
-async def _admit(
+async def admit(
     body: Mapping[str, Any],
     caller: Caller,
     call_record: CallRecord,
@@ -285,7 +285,7 @@ class CallStream:
 
 
 @contextmanager
-def _adding_headers(call_record: CallRecord) -> Iterator[None]:
+def adding_headers(call_record: CallRecord) -> Iterator[None]:
     """Give errors the headers that a reply has."""
     try:
         yield

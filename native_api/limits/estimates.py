@@ -15,7 +15,7 @@ from native_api.conf import native_settings, setting_check, setting_path
 from native_api.dialects import DIALECTS
 from native_api.dialects.shared.gateway_owned import read_requested_tier
 from native_api.exceptions import BudgetExceeded, ConfigurationError, SettingError
-from native_api.limits.rules import Rule
+from native_api.limits.rules import REQUEST_METRICS, Rule
 from native_api.models.fields import units_of
 from native_api.pricing import costs, lookup, tables
 from native_api.routing.route import Route
@@ -143,7 +143,7 @@ class CallEstimate:
         return min(self._amount_for(rule), MAX_UNITS)
 
     def _amount_for(self, rule: Rule) -> int:
-        if rule.metric in ("requests", "concurrent_requests"):
+        if rule.metric in REQUEST_METRICS:
             return 1
         if rule.metric == "cost":
             return self.cost * self.parallel_attempts

@@ -36,7 +36,7 @@ from native_api.limits.cache_reservation import Acquired, Amounts, CacheReservat
 from native_api.limits.errors import budget_error
 from native_api.limits.estimates import CallEstimate
 from native_api.limits.headers import LimitStatus, budget_status, rate_limit_headers
-from native_api.limits.rules import AppliedRule
+from native_api.limits.rules import REQUEST_METRICS, AppliedRule, Rule
 from native_api.limits.windows import window_span
 from native_api.logs import get_logger
 from native_api.routing.call_plan import CallPlan
@@ -108,7 +108,7 @@ class CallReservation:
         amounts = [
             (applied, estimate.amount_for(applied.rule))
             for applied in self._rules
-            if applied.rule.covers(estimate.names)
+            if applied.rule.covers(estimate.names) and self._is_limited_by(applied.rule)
         ]
         self._raise_earlier_refusal(amounts)
         try:
@@ -124,6 +124,9 @@ class CallReservation:
         self.cache.keep(acquired)
         self._statuses.update({status.applied.counter: status for status in acquired.statuses})
         self.headers = rate_limit_headers(self._statuses.values())
+
+    def _is_limited_by(self, rule: Rule) -> bool:
+        return rule.metric in REQUEST_METRICS or not self._plan.operation.is_free
 
     def _raise_earlier_refusal(self, amounts: Amounts) -> None:
         """A limit that refused an attempt of this call refuses every attempt that needs as much."""
@@ -150,7 +153,7 @@ class CallReservation:
             return sum(estimates.used_amount(applied.rule, each, route, share) for each in entries)
 
         try:
-            if entry.status == "ok":
+            if entry.status == "ok" and not self._plan.operation.is_free:
                 tokens_per_answer = entry.completion_tokens // self.answers
                 estimates.learn(entry.provider, entry.provider_model, tokens_per_answer)
             if self.has_asked_database:

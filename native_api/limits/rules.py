@@ -36,6 +36,9 @@ from native_api.models.limits import (
 )
 from native_api.types import Caller, model_names
 
+REQUEST_METRICS: Final = frozenset({"requests", "concurrent_requests"})
+"""Metrics that count calls, whatever these use."""
+
 REQUIRED_KEYS: Final = ("SUBJECT", "METRIC", "AMOUNT")
 KNOWN_KEYS: Final = frozenset({*REQUIRED_KEYS, "WINDOW", "MODELS", "THRESHOLD"})
 

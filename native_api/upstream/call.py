@@ -24,7 +24,7 @@ from native_api.upstream.auth.methods import authorize
 from native_api.upstream.call_scopes import attributed, deadline
 from native_api.upstream.faults import was_sent
 from native_api.upstream.prepared_request import PreparedRequest
-from native_api.upstream.replies import parse_reply, raise_for_status
+from native_api.upstream.replies import parse_reply, raise_for_status, read_token_count
 from native_api.upstream.stream import UpstreamStream
 
 ACCEPT_HEADERS: Final = {
@@ -64,16 +64,29 @@ async def complete(prepared: PreparedRequest, attempts: AttemptLog) -> UpstreamR
     """The complete reply. Counts what was sent in `attempts`. Raises ProviderFault."""
     target, dialect = prepared.target, prepared.dialect
     async with attributed(target), deadline(target.timeouts.total):
-        response = await _send(prepared, "application/json", attempts)
-        try:
-            await raise_for_status(response, dialect, target)
-            body = await transport.read_body(response)
-        finally:
-            await response.aclose()
+        body = await _read_answer(prepared, attempts)
         reply, forwarded = parse_reply(
             prepared.operation, dialect, body, target, _is_forwarded(prepared)
         )
     return UpstreamReply(target, prepared.operation, reply, prepared.request.omitted, forwarded)
+
+
+async def count_tokens(prepared: PreparedRequest, attempts: AttemptLog, seconds: float) -> int:
+    """The input tokens that the provider counts, if it does so in time. Counts and raises as
+    `complete`."""
+    target = prepared.target
+    async with attributed(target), deadline(min(seconds, target.timeouts.total)):
+        return read_token_count(prepared.dialect, await _read_answer(prepared, attempts), target)
+
+
+async def _read_answer(prepared: PreparedRequest, attempts: AttemptLog) -> bytes:
+    """The body of a complete answer. Raises ProviderFault unless the status is 2xx."""
+    response = await _send(prepared, "application/json", attempts)
+    try:
+        await raise_for_status(response, prepared.dialect, prepared.target)
+        return await transport.read_body(response)
+    finally:
+        await response.aclose()
 
 
 def _make_editor(prepared: PreparedRequest) -> StreamEditor | None:

@@ -58,12 +58,7 @@ def parse_reply(
 ) -> tuple[Any, Json | None]:
     """The unified reply that a reply's body holds; and, if it goes on to a client of the same wire,
     the reply in this wire's words. Raises UpstreamError."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise UpstreamError("The provider's answer is not JSON.") from None
-    if count_brackets(body) > MAX_DEPTH:
-        check_value_depth(parsed)
+    parsed = _parse_json(body)
     state = dialect.unfinished_state(parsed)
     if state:
         raise UpstreamError(f"The provider has not answered: the response is {state}.")
@@ -75,6 +70,26 @@ def parse_reply(
         if isinstance(error, NativeError):
             raise
         raise UpstreamError("The provider's answer cannot be understood.") from error
+
+
+def read_token_count(dialect: Dialect, body: bytes, target: Target) -> int:
+    """The number of tokens that a provider's reply tells. Raises UpstreamError."""
+    parsed = _parse_json(body)
+    try:
+        return dialect.count_tokens_reply(parsed)
+    except UpstreamError as error:
+        log_failure(error, target)
+        raise
+
+
+def _parse_json(body: bytes) -> Any:
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise UpstreamError("The provider's answer is not JSON.") from None
+    if count_brackets(body) > MAX_DEPTH:
+        check_value_depth(parsed)
+    return parsed
 
 
 def log_failure(error: Exception, target: Target) -> None:

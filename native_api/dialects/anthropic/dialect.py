@@ -33,6 +33,7 @@ from native_api.dialects.anthropic.models import (
 from native_api.dialects.anthropic.reply import build_reply
 from native_api.dialects.anthropic.stream import AnthropicStream
 from native_api.dialects.anthropic.stream_editor import AnthropicStreamEditor
+from native_api.dialects.anthropic.token_counting import build_count_request
 from native_api.dialects.anthropic.tools import (
     add_response_format,
     add_tools,
@@ -53,7 +54,7 @@ from native_api.dialects.shared.request_fields import (
 )
 from native_api.dialects.streams import StreamParser
 from native_api.exceptions import UpstreamError
-from native_api.types import ChatCompletion, ChatRequest, Json, Target
+from native_api.types import ChatCompletion, ChatRequest, Json, Target, UpstreamRequest
 from native_api.types.chat import REASONING_EXTENSIONS, SAMPLING_EXTENSIONS
 from native_api.types.model_rules import ModelRule
 
@@ -89,6 +90,7 @@ class Anthropic(Dialect):
     refused_fields = frozenset({"n", "logprobs", "top_logprobs", "audio"})
     reasoning_members = frozenset({"max_tokens"})
     remote_files = frozenset({"image_url", "file"})
+    count_member = "input_tokens"
 
     def url(self, chat: ChatRequest, target: Target) -> str:
         return f"{target.provider.base_url}/messages"
@@ -151,6 +153,11 @@ class Anthropic(Dialect):
         if not isinstance(parser, AnthropicStream):
             return None
         return AnthropicStreamEditor(parser, self.issuer(target))
+
+    def count_tokens_request(
+        self, request: UpstreamRequest, target: Target
+    ) -> UpstreamRequest | None:
+        return build_count_request(request)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return read_error(status, headers, body)

@@ -14,10 +14,11 @@ from typing import Any, Final
 from native_api.dialects.anthropic.betas import REFUSED_BY_VERTEX, drop_refused_betas
 from native_api.dialects.anthropic.dialect import Anthropic
 from native_api.dialects.anthropic.forward import refuse_remote_files
+from native_api.dialects.anthropic.token_counting import build_vertex_count_request
 from native_api.dialects.shared import vertex_urls
 from native_api.dialects.shared.urls import check_path_segment
 from native_api.exceptions import UnsupportedField
-from native_api.types import ChatRequest, Json, Target
+from native_api.types import ChatRequest, Json, Target, UpstreamRequest
 
 VERTEX_VERSION: Final = "vertex-2023-10-16"
 INLINE_ONLY: Final = "Claude on Vertex AI takes files only inline"
@@ -50,6 +51,11 @@ class AnthropicVertex(Anthropic):
         del edited["model"]
         edited["anthropic_version"] = VERTEX_VERSION
         return edited
+
+    def count_tokens_request(
+        self, request: UpstreamRequest, target: Target
+    ) -> UpstreamRequest | None:
+        return build_vertex_count_request(request, target)
 
     def drop_refused(self, body: Json, target: Target) -> list[str]:
         return drop_refused_betas(body, REFUSED_BY_VERTEX)

@@ -34,6 +34,7 @@ from native_api.dialects.bedrock.models import (
 from native_api.dialects.bedrock.reply import build_reply
 from native_api.dialects.bedrock.schema import build_text_format
 from native_api.dialects.bedrock.stream import BedrockStream
+from native_api.dialects.bedrock.token_counting import build_count_request
 from native_api.dialects.bedrock.tool_history import write_as_text
 from native_api.dialects.bedrock.tools import (
     ToolConfigBuilder,
@@ -52,7 +53,14 @@ from native_api.dialects.shared.request_fields import (
 )
 from native_api.dialects.streams import StreamParser
 from native_api.exceptions import UnsupportedField, UpstreamError
-from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target
+from native_api.types import (
+    DIALECT_FIELDS,
+    ChatCompletion,
+    ChatRequest,
+    Json,
+    Target,
+    UpstreamRequest,
+)
 from native_api.types.chat import SAMPLING_EXTENSIONS
 
 OMITTED_FIELDS: Final = frozenset(
@@ -93,6 +101,7 @@ class Bedrock(Dialect):
     refused_fields = REFUSED_FIELDS
     translated_fields = DIALECT_FIELDS - OMITTED_FIELDS - REFUSED_FIELDS
     reasoning_members = frozenset({"max_tokens"})
+    count_member = "inputTokens"
 
     def issuer(self, target: Target) -> str:
         """The provider and the model's maker: each signs and encrypts by itself."""
@@ -167,6 +176,11 @@ class Bedrock(Dialect):
 
     def stream(self, target: Target) -> StreamParser:
         return BedrockStream()
+
+    def count_tokens_request(
+        self, request: UpstreamRequest, target: Target
+    ) -> UpstreamRequest | None:
+        return build_count_request(request)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return read_error(status, headers, body)

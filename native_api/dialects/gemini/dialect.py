@@ -24,6 +24,7 @@ from native_api.dialects.gemini.models import build_thinking_config, read_genera
 from native_api.dialects.gemini.parts import PartTranslator
 from native_api.dialects.gemini.reply import build_reply
 from native_api.dialects.gemini.stream import GeminiStream
+from native_api.dialects.gemini.token_counting import build_count_request
 from native_api.dialects.gemini.tools import add_response_format, build_tool_choice, build_tools
 from native_api.dialects.shared import gateway_owned, vertex_urls
 from native_api.dialects.shared.model_rules import find_rule, rename_roles
@@ -32,7 +33,14 @@ from native_api.dialects.shared.request_fields import read_thinking_budget
 from native_api.dialects.shared.urls import check_path_segment
 from native_api.dialects.streams import StreamParser
 from native_api.exceptions import UnsupportedField, UpstreamError
-from native_api.types import DIALECT_FIELDS, ChatCompletion, ChatRequest, Json, Target
+from native_api.types import (
+    DIALECT_FIELDS,
+    ChatCompletion,
+    ChatRequest,
+    Json,
+    Target,
+    UpstreamRequest,
+)
 from native_api.types.chat import SAMPLING_EXTENSIONS
 
 BASE_URL: Final = "https://generativelanguage.googleapis.com/v1beta"
@@ -71,6 +79,7 @@ class Gemini(Dialect):
     omitted_fields = OMITTED_FIELDS
     translated_fields = DIALECT_FIELDS - OMITTED_FIELDS
     reasoning_members = frozenset({"max_tokens"})
+    count_member = "totalTokens"
     remote_files = frozenset({"image_url", "video_url", "audio_url", "file"})
 
     def add_options(
@@ -121,6 +130,11 @@ class Gemini(Dialect):
 
     def stream(self, target: Target) -> StreamParser:
         return GeminiStream()
+
+    def count_tokens_request(
+        self, request: UpstreamRequest, target: Target
+    ) -> UpstreamRequest | None:
+        return build_count_request(request, _build_model_path(target.model), _is_vertex(target))
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return read_error(status, headers, body)

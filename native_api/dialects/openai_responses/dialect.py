@@ -24,6 +24,7 @@ from native_api.dialects.openai_responses.reasoning import ENCRYPTED_REASONING, 
 from native_api.dialects.openai_responses.reply import build_reply
 from native_api.dialects.openai_responses.stream import ResponsesStream
 from native_api.dialects.openai_responses.stream_editor import ResponsesStreamEditor
+from native_api.dialects.openai_responses.token_counting import build_count_request
 from native_api.dialects.openai_responses.tools import (
     build_text_options,
     build_tool_choice,
@@ -40,7 +41,7 @@ from native_api.dialects.shared.tool_rules import TOOL_RULES, ToolRules
 from native_api.dialects.shared.urls import build_url
 from native_api.dialects.streams import StreamParser
 from native_api.exceptions import UpstreamError
-from native_api.types import ChatCompletion, ChatRequest, Json, Target
+from native_api.types import ChatCompletion, ChatRequest, Json, Target, UpstreamRequest
 from native_api.types.chat import REASONING_EXTENSIONS, SAMPLING_EXTENSIONS
 
 RENAMED_FIELDS: Final = {
@@ -74,6 +75,7 @@ class OpenAIResponses(Dialect):
         }
     )  # fmt: skip
     reasoning_members = frozenset({"summary"})
+    count_member = "input_tokens"
     refused_fields = frozenset({"n", "stop", "audio"})
     remote_files = frozenset({"image_url", "file"})
 
@@ -149,6 +151,11 @@ class OpenAIResponses(Dialect):
         if not isinstance(parser, ResponsesStream):
             return None
         return ResponsesStreamEditor(parser, self.issuer(target))
+
+    def count_tokens_request(
+        self, request: UpstreamRequest, target: Target
+    ) -> UpstreamRequest | None:
+        return build_count_request(request)
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return read_error(status, headers, body)

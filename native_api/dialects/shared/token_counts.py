@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
+from native_api.exceptions import UpstreamError
 from native_api.types import Json, Usage
 
 MAX_COUNT: Final = 2**53
@@ -31,6 +32,15 @@ def read_count(counts: Any, name: str) -> int:
     if type(value) is int:  # nearly always
         return value if 0 < value < MAX_COUNT else 0
     return int(value) if isinstance(value, float) and 0 < value < MAX_COUNT else 0
+
+
+def require_count(counts: Any, name: str) -> int:
+    """The same for a count that is all there is. Raises UpstreamError if it is missing or
+    invalid."""
+    count = read_count(counts, name)
+    if not count:
+        raise UpstreamError("The provider's answer is not a count of tokens.")
+    return count
 
 
 def build_usage(prompt: int, completion: int, total: int = 0) -> Usage:
