@@ -12,6 +12,11 @@ app_name = "native_api"
 urlpatterns = [
     path("v1/chat/completions", views.ChatCompletionsView.as_view(), name="chat-completions"),
     path("v1/responses", views.ResponsesView.as_view(), name="responses"),
+    path(
+        "v1/responses/input_tokens",
+        views.InputTokensView.as_view(),
+        name="responses-input-tokens",
+    ),
     path("v1/messages", views.MessagesView.as_view(), name="messages"),
     path("v1/embeddings", views.EmbeddingsView.as_view(), name="embeddings"),
     # Azure's: https://learn.microsoft.com/azure/ai-foundry/openai/reference (read 2026-11).
@@ -41,7 +46,7 @@ urlpatterns = [
     path("v1/usage", views.UsageView.as_view(), name="usage"),
     path("health/live", views.LiveView.as_view(), name="live"),
     path("health/ready", views.ReadyView.as_view(), name="ready"),
-    re_path("^(v1/?)?$", views.RootView.as_view(), name="root"),
+    re_path(r"^(?:v1/?)?$", views.RootView.as_view(), name="root"),
     re_path("", views.UnknownView.as_view(), name="unknown"),
 ]
 """For `include("native_api.urls")`, below a prefix of the site's choice."""

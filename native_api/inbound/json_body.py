@@ -54,9 +54,14 @@ async def read_and_check(request: HttpRequest, check: Callable[[Json], T]) -> T:
     and `check` raise."""
     with BodyMemory() as memory:
         body = await read_body(request, memory)
-        if len(body) <= LARGE_BODY:
-            return check(parse_json(body))
-        return await asyncio.wrap_future(_threads.submit(lambda: check(parse_json(body))))
+        return await run_check(lambda: check(parse_json(body)), len(body))
+
+
+async def run_check(check: Callable[[], T], size: int) -> T:
+    """The result of `check`, which reads so many bytes: in a thread if they are many."""
+    if size <= LARGE_BODY:
+        return check()
+    return await asyncio.wrap_future(_threads.submit(check))
 
 
 async def read_body(request: HttpRequest, memory: BodyMemory) -> bytes:

@@ -12,13 +12,14 @@ from native_api.views.responses import (
     ResponseInputItemsView,
     ResponseView,
 )
-from native_api.views.responses_create import ResponsesView
+from native_api.views.responses_create import InputTokensView, ResponsesView
 from native_api.views.usage import UsageView
 
 __all__ = [
     "ChatCompletionsView",
     "EmbeddingsView",
     "InferenceView",
+    "InputTokensView",
     "LiveView",
     "MessagesView",
     "ModelListView",

@@ -143,11 +143,15 @@ class NativeView(AsyncAPIView):
 
     def error_body(self, error: exceptions.NativeError) -> bytes:
         """The body of an error response, in the envelope of the API that the client speaks."""
+        return self.spoken_format().error(self.reword(error), self.request_id)
+
+    def reword(self, error: exceptions.NativeError) -> exceptions.NativeError:
+        """The error in the client's words, if a dialect has raised it in those of the unified
+        request."""
         spoken = self.spoken_format()
-        if isinstance(error, exceptions.UnsupportedField) and spoken.field_names:
-            # A dialect has raised it, in the words of the unified request.
-            error = exceptions.UnsupportedField(spoken.rename_field(error.path), error.reason)
-        return spoken.error(error, self.request_id)
+        if not spoken.field_names or not isinstance(error, exceptions.UnsupportedField):
+            return error
+        return exceptions.UnsupportedField(spoken.rename_field(error.path), error.reason)
 
     def error_status(self, error: exceptions.NativeError) -> int:
         """The status of an error response."""

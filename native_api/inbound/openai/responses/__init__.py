@@ -1,5 +1,6 @@
 """OpenAI's Responses, as clients speak them."""
 
+from native_api.inbound.openai.responses.input_tokens import InputTokensFormat
 from native_api.inbound.openai.responses.responses import ResponsesFormat
 
-__all__ = ["ResponsesFormat"]
+__all__ = ["InputTokensFormat", "ResponsesFormat"]
