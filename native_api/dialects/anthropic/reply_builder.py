@@ -31,8 +31,10 @@ class ReplyBuilder:
     """The state of one reply. Call `start`, `add` and `stop` for each block, then `finish` once.
     Each returns a delta, `{}` if there is nothing to tell."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer_tool: str = ANSWER_TOOL) -> None:
+        """`answer_tool` is the tool whose call is the answer; "" if there is none."""
         self.reply_id = ""
+        self._answer_tool = answer_tool
         self.has_answer_call = False
         """Whether the model called the answer tool, whose arguments are the text of the reply."""
         self.annotations: list[Json] = []
@@ -176,7 +178,7 @@ class ReplyBuilder:
     # --- calls -----------------------------------------------------------------------------------
 
     def _start_call(self, block: Block) -> Json:
-        if block.members.get("name") == ANSWER_TOOL:
+        if self._answer_tool and block.members.get("name") == self._answer_tool:
             self.has_answer_call = True
             return {}
         block.item_index = self.position.calls
