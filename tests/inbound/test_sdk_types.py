@@ -6,14 +6,16 @@ Unknown fields are errors in this test, as a site can have it (`UNKNOWN_FIELDS =
 
 from __future__ import annotations
 
+import os
 import types
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, Required, Union, get_args, get_origin
+from typing import IO, Any, Literal, Required, Union, get_args, get_origin
 
 import openai
 from django.test import override_settings
 from openai.types import embedding_create_params
 from openai.types.chat import completion_create_params
+from pydantic import BaseModel
 from typing_extensions import get_type_hints, is_typeddict
 
 from native_api.dialects.shared.field_members import FIELD_MEMBERS
@@ -40,6 +42,9 @@ TEXTS = {
 }
 """Values of strings, by the member's name; any other is "x"."""
 
+NOT_JSON = (IO[bytes], os.PathLike)
+"""What an SDK encodes before it sends it. So are its own objects."""
+
 CHAT_TYPES = (
     completion_create_params.CompletionCreateParamsNonStreaming,
     completion_create_params.CompletionCreateParamsStreaming,
@@ -63,6 +68,8 @@ def list_values(hint: Any, name: str = "") -> Iterator[Any]:
             yield from list_values(argument, name)
     elif origin is dict:
         yield {"k": next(list_values(arguments[1]))}
+    elif hint in NOT_JSON or (isinstance(hint, type) and issubclass(hint, BaseModel)):
+        return
     elif isinstance(origin, type) and issubclass(origin, Iterable):
         for value in list_values(arguments[0], name):
             yield [value]
