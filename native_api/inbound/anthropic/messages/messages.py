@@ -3,15 +3,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
+from native_api.dialects.anthropic.betas import BETA_HEADER, check_betas
 from native_api.exceptions import NativeError
 from native_api.inbound.anthropic.errors import error_envelope, status_of
 from native_api.inbound.anthropic.headers import name_headers
 from native_api.inbound.anthropic.messages.forward import seal_message
+from native_api.inbound.anthropic.messages.opened import open_messages
 from native_api.inbound.anthropic.messages.reply import build_message
+from native_api.inbound.anthropic.messages.serializer import MessagesSerializer
 from native_api.inbound.anthropic.messages.stream import MessagesStreamWriter
+from native_api.inbound.anthropic.messages.unify import read_head, unify
 from native_api.inbound.base import (
     ClientContext,
     InboundFormat,
@@ -19,9 +24,10 @@ from native_api.inbound.base import (
     StreamWriter,
     to_json,
 )
-from native_api.operations import CHAT
-from native_api.types import Json
+from native_api.operations import CHAT, Operation
+from native_api.types import ClientBody, Json
 
+BETA_SEPARATOR: Final = ","
 FIELD_NAMES: Final = {
     "max_completion_tokens": "max_tokens",
     "stop": "stop_sequences",
@@ -32,14 +38,41 @@ FIELD_NAMES: Final = {
 }
 
 
+UNIFIED_PATHS: Final = (
+    (re.compile(r"messages\.reasoning_details"), "messages.thinking"),
+    (re.compile(r"messages\.provider_content"), "messages.content"),
+    (re.compile(r"messages\.tool_calls\b.*"), "messages.tool_use"),
+    (re.compile(r"messages\[\d+\]\..*\b(?:image_url|file|provider_content)\b.*"), "messages"),
+    (re.compile(r"tools(?:\[\d+\])?\.function\.parameters\b.*"), "tools.input_schema"),
+    (re.compile(r"tools(?:\[\d+\])?\.function\b"), "tools"),
+)
+"""Paths in the unified request -> the same in this API's words. Numbers of messages and tools are
+left out: those of the unified request are other ones."""
+
+
 class MessagesFormat(InboundFormat):
-    operation = CHAT
+    operation: ClassVar[Operation] = CHAT
     wire = "anthropic"
     endpoint = "messages"
     field_names = FIELD_NAMES
 
+    def __init__(self) -> None:
+        self._serializer = MessagesSerializer()
+
     def parse(self, data: dict[str, Any], context: ClientContext) -> ParsedRequest:
-        return ParsedRequest(data, [], context=context)
+        checked, dropped_fields = self._serializer.check(data)
+        body = {name: value for name, value in data.items() if name not in dropped_fields}
+        betas = read_betas(body.get("betas"), context.headers.get(BETA_HEADER) or "")
+        if betas:
+            body["betas"] = betas
+        body["messages"], lost = open_messages(data["messages"], context.seal)
+        client_body = ClientBody(self.wire, body, unify)
+        return ParsedRequest(read_head(checked), [*dropped_fields, *lost], client_body, context)
+
+    def rename_field(self, path: str) -> str:
+        for pattern, name in UNIFIED_PATHS:
+            path = pattern.sub(name, path, count=1)
+        return super().rename_field(path)
 
     def reply(self, parsed: ParsedRequest, reply: Any) -> bytes:
         return to_json(build_message(parsed, reply))
@@ -58,3 +91,12 @@ class MessagesFormat(InboundFormat):
 
     def headers(self, headers: dict[str, str], now: datetime) -> dict[str, str]:
         return name_headers(headers, now)
+
+
+def read_betas(written: list[Any] | None, header: str) -> list[str]:
+    """The betas of the body, which raw clients write, and of the header, each once. Raises
+    InvalidRequest for what is not a name."""
+    named = [name for item in header.split(BETA_SEPARATOR) if (name := item.strip())]
+    check_betas(written, "betas")
+    check_betas(named, BETA_HEADER)
+    return list(dict.fromkeys([*(written or ()), *named]))

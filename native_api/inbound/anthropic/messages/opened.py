@@ -1,0 +1,59 @@
+"""Opens what the gateway sealed in the thinking of its earlier replies: a provider's signature,
+with the mark of its issuer, or what another wire needs back (`inbound.replayed`)."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from native_api.dialects.shared.issuers import MARK
+from native_api.inbound.base import Seal
+from native_api.types import Json
+
+RESTORED: Final = "restored"
+"""The member of a block, inside the gateway, with what another wire needs back."""
+SEALED_MEMBERS: Final = {"thinking": "signature", "redacted_thinking": "data"}
+"""Type of a block -> its member that is sealed."""
+
+
+def open_messages(messages: list[Json], seal: Seal) -> tuple[list[Json], list[str]]:
+    """The messages with all seals opened, and the names of members that did not open: they are left
+    out. Never changes `messages`."""
+    lost: list[str] = []
+    opened = [
+        {**message, "content": _open_blocks(message["content"], seal, lost)}
+        if _has_seals(message)
+        else message
+        for message in messages
+    ]
+    return opened, list(dict.fromkeys(lost))
+
+
+def _has_seals(message: Json) -> bool:
+    content = message.get("content")
+    return isinstance(content, list) and any(block["type"] in SEALED_MEMBERS for block in content)
+
+
+def _open_blocks(blocks: list[Json], seal: Seal, lost: list[str]) -> list[Json]:
+    return [
+        _open_block(block, SEALED_MEMBERS[block["type"]], seal, lost)
+        if block["type"] in SEALED_MEMBERS
+        else block
+        for block in blocks
+    ]
+
+
+def _open_block(block: Json, member: str, seal: Seal, lost: list[str]) -> Json:
+    """The block with its seal opened. What a client wrote under the names of the gateway's own
+    members is nothing, and so is an empty signature."""
+    kept = {name: value for name, value in block.items() if name not in (member, MARK, RESTORED)}
+    sealed = block.get(member)
+    if not sealed:
+        return kept
+    value: Any = seal.open(sealed)
+    if not isinstance(value, dict):
+        lost.append(f"messages.{member}")
+    elif MARK in value:
+        kept |= {member: value["value"], MARK: value[MARK]}
+    elif "message" in value:
+        kept[RESTORED] = value["message"]
+    return kept

@@ -1,0 +1,127 @@
+"""The Messages request, field by field: those of Anthropic's API, its beta features included, and
+the gateway's own. Unknown fields go on, because agents use new ones on their first day."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from native_api.inbound import request_serializer as common
+from native_api.inbound.anthropic.messages.blocks import messages, system
+from native_api.inbound.anthropic.messages.tools import (
+    ANY_MEMBERS,
+    CACHE_CONTROL,
+    tool_choice,
+    tools,
+)
+from native_api.inbound.checks import (
+    CheckedField,
+    FieldError,
+    any_list,
+    any_object,
+    at_least,
+    boolean,
+    integer,
+    kind_of,
+    list_of,
+    name,
+    number,
+    one_of,
+    open_shape,
+    string,
+    typed,
+)
+from native_api.inbound.request_serializer import RequestSerializer, field
+
+MAX_STOPS: Final = 1000
+
+BUDGET: Final = {"type": string, "display": string, "block_binding": any_object}
+THINKING: Final = typed(
+    {
+        "enabled": open_shape({**BUDGET, "budget_tokens": integer}, required=("budget_tokens",)),
+        "adaptive": open_shape(BUDGET),
+        "disabled": ANY_MEMBERS,
+        "between_tools": ANY_MEMBERS,
+    },
+    "a kind of thinking",
+    unknown=ANY_MEMBERS,
+)
+FORMAT: Final = typed(
+    {"json_schema": open_shape({"schema": any_object}, required=("schema",))},
+    "an output format",
+    unknown=ANY_MEMBERS,
+)
+OUTPUT: Final = open_shape({"effort": string, "format": FORMAT, "task_budget": any_object})
+
+
+def container(value: Any, path: str) -> Any:
+    """The id of a container, or an object with its skills."""
+    return value if isinstance(value, str) else any_object(value, path)
+
+
+def fallbacks(value: Any, path: str) -> Any:
+    """Ours are names of models. Anthropic's are objects, or the word "default"."""
+    if isinstance(value, str):
+        return one_of("default")(value, path)
+    if any(isinstance(item, dict) for item in any_list(value, path)):
+        return list_of(any_object, common.MAX_FALLBACKS)(value, path)
+    return common.fallbacks(value, path)
+
+
+def credit_token(value: Any, path: str) -> Any:
+    if not isinstance(value, str | dict):
+        raise FieldError(path, f"expected a string or an object, not {kind_of(value)}")
+    return value
+
+
+class TokenCountSerializer(RequestSerializer):
+    """Checks a request whose tokens are to be counted."""
+
+    model = field(common.model)
+    tier = field(one_of("simple", "moderate", "complex"))
+    messages = CheckedField(messages)
+    system = field(system)
+    tools = field(tools)
+    tool_choice = field(tool_choice)
+    thinking = field(THINKING)
+    output_config = field(OUTPUT)
+    cache_control = field(CACHE_CONTROL)
+    context_management = field(any_object)
+    compaction = field(any_object)
+    mcp_servers = field(list_of(any_object))
+    speed = field(string)
+    billing_policy = field(any_object)
+    user_profile_id = field(string)
+    workspace_id = field(string)
+    betas = field(any_list)
+    conversation_id = field(name(common.MAX_CONVERSATION_ID_LENGTH))
+    fallbacks = field(fallbacks)
+    provider_options = field(common.provider_options)
+
+    def check_together(self, checked: dict[str, Any]) -> None:
+        if "model" not in checked and "tier" not in checked:
+            raise FieldError("model", "this field is required")
+        if "messages" not in checked:
+            raise FieldError("messages", "this field is required")
+
+
+class MessagesSerializer(TokenCountSerializer):
+    """Checks a request for a message."""
+
+    max_tokens = field(at_least(0, integer))
+    stream = field(boolean)
+    stop_sequences = field(list_of(string, MAX_STOPS))
+    temperature = field(number)
+    top_p = field(number)
+    top_k = field(integer)
+    metadata = field(open_shape({"user_id": string}))
+    service_tier = field(string)
+    container = field(container)
+    diagnostics = field(any_object)
+    inference_geo = field(string)
+    fallback_credit_token = field(credit_token)
+    thread = field(open_shape({"type": string, "previous_message_id": string}, ("type",)))
+
+    def check_together(self, checked: dict[str, Any]) -> None:
+        super().check_together(checked)
+        if "max_tokens" not in checked:
+            raise FieldError("max_tokens", "this field is required")

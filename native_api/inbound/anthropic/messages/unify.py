@@ -1,0 +1,150 @@
+"""A Messages request as the unified chat request: its frame, and the fields that are not part of
+the conversation. Pure.
+
+`omitted` gets what other wires than Anthropic's have no words for; what would change the meaning of
+the answer raises UnsupportedField. Fields are never missing only because they are null.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, Final
+
+from native_api.exceptions import UnsupportedField
+from native_api.inbound.anthropic.messages.serializer import MessagesSerializer
+from native_api.inbound.anthropic.messages.unify_messages import Conversation, mark_last_part
+from native_api.inbound.anthropic.messages.unify_reasoning import (
+    OLD_FORMAT,
+    unify_output,
+    unify_reasoning,
+)
+from native_api.inbound.anthropic.messages.unify_tools import unify_tools
+from native_api.inbound.request_serializer import (
+    MAX_METADATA_KEY_LENGTH,
+    MAX_METADATA_PAIRS,
+    MAX_METADATA_VALUE_LENGTH,
+)
+from native_api.types import Json
+
+ROUTED_FIELDS: Final = ("model", "tier", "stream", "conversation_id", "provider_options")
+RENAMED_FIELDS: Final = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "top_k": "top_k",
+    "stop_sequences": "stop",
+}
+"""Anthropic's field -> the unified one with the same values."""
+
+SERVICE_TIERS: Final = {"auto": "auto", "standard_only": "default"}
+
+LEFT_OUT: Final = (
+    "betas", "context_management", "diagnostics", "speed", "fallback_credit_token",
+    "billing_policy", "user_profile_id", "workspace_id",
+)  # fmt: skip
+"""Fields that change where, how fast or at whose cost an answer is made, but not its meaning."""
+NEEDED: Final[Mapping[str, str]] = {
+    "mcp_servers": "only Anthropic connects to MCP servers itself",
+    "container": "only Anthropic has these containers",
+    "inference_geo": "other providers do not say where they compute",
+    "compaction": "only Anthropic makes a compaction instead of an answer",
+}
+"""Fields without which the answer would be another -> why a provider that is not Anthropic does not
+take them."""
+
+KNOWN_FIELDS: Final = MessagesSerializer._declared_fields.keys() | {OLD_FORMAT}
+
+USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What every provider takes as a user's id: at most 64 characters at OpenAI (maximhq/bifrost#1000,
+2025-12), and only these at others (anthropics/claude-code#56643, 2026-05). Coding agents send a
+JSON text."""
+
+
+def unify(body: Json, omitted: list[str]) -> Any:
+    """The unified request of a checked body whose seals are opened. Raises UnsupportedField."""
+    _check_needed(body)
+    chat = read_head(body)
+    chat.pop("metadata", None)
+    conversation = Conversation(omitted)
+    conversation.add_system(body.get("system"))
+    conversation.add_turns(body["messages"])
+    chat["messages"] = conversation.messages
+    if body.get("cache_control"):
+        mark_last_part(chat["messages"], body["cache_control"])
+    for name, unified in RENAMED_FIELDS.items():
+        if body.get(name) is not None:
+            chat[unified] = body[name]
+    user_id = (body.get("metadata") or {}).get("user_id")
+    if user_id:
+        chat["user"] = shorten_user_id(user_id)
+    chat |= unify_tools(body, conversation.tool_changes, omitted)
+    chat |= unify_reasoning(body, conversation.effort, omitted)
+    chat |= unify_output(body, omitted)
+    omitted += _find_left_out(body)
+    return chat
+
+
+def read_head(body: Mapping[str, Any]) -> Json:
+    """What routing, limits and records read of a request, in the unified request's words."""
+    head = {name: body[name] for name in ROUTED_FIELDS if body.get(name) is not None}
+    head["stream_options"] = {"include_usage": True}
+    if _has_own_fallbacks(body):
+        head["fallbacks"] = body["fallbacks"]
+    if body.get("max_tokens"):
+        head["max_completion_tokens"] = body["max_tokens"]
+    if body.get("service_tier") in SERVICE_TIERS:
+        head["service_tier"] = SERVICE_TIERS[body["service_tier"]]
+    metadata = _read_metadata(body.get("metadata") or {})
+    if metadata:
+        head["metadata"] = metadata
+    return head
+
+
+def _has_own_fallbacks(body: Mapping[str, Any]) -> bool:
+    """Whether `fallbacks` are names of models, as ours, and not Anthropic's objects."""
+    fallbacks = body.get("fallbacks")
+    return isinstance(fallbacks, list) and all(isinstance(item, str) for item in fallbacks)
+
+
+def _read_metadata(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """What of the metadata a usage record can keep."""
+    kept = {
+        name: value
+        for name, value in metadata.items()
+        if isinstance(value, str)
+        and len(name) <= MAX_METADATA_KEY_LENGTH
+        and len(value) <= MAX_METADATA_VALUE_LENGTH
+        and "\0" not in name + value
+    }
+    return dict(list(kept.items())[:MAX_METADATA_PAIRS])
+
+
+def shorten_user_id(user_id: str) -> str:
+    """The id of a user as every provider takes it: itself, or always the same one in its place."""
+    if USER_ID.fullmatch(user_id):
+        return user_id
+    return sha256(user_id.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _check_needed(body: Mapping[str, Any]) -> None:
+    for name, reason in NEEDED.items():
+        if body.get(name):
+            raise UnsupportedField(name, reason)
+    if body.get("max_tokens") == 0:
+        raise UnsupportedField("max_tokens", "0, which only fills a cache, is for Anthropic")
+    if (body.get("thread") or {}).get("type", "create") != "create":
+        raise UnsupportedField("thread", "only Anthropic keeps it; send the whole conversation")
+
+
+def _find_left_out(body: Mapping[str, Any]) -> list[str]:
+    names = [name for name in LEFT_OUT if body.get(name)]
+    if body.get("thread"):
+        names.append("thread")
+    if body.get("fallbacks") and not _has_own_fallbacks(body):
+        names.append("fallbacks")
+    if body.get("service_tier") and body["service_tier"] not in SERVICE_TIERS:
+        names.append("service_tier")
+    return names + [
+        name for name, value in body.items() if name not in KNOWN_FIELDS and value is not None
+    ]

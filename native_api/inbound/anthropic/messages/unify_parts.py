@@ -1,0 +1,128 @@
+"""The blocks of users and of tools' results as unified content parts."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from native_api.exceptions import UnsupportedField
+from native_api.types import Json
+
+IMAGE_NAME: Final = "image.png"
+"""Tells a stored image from a stored document. Anthropic's ids are not names."""
+DOCUMENT_NAME: Final = "document.pdf"
+"""OpenAI requires a name of inline files."""
+
+
+def read_parts(block: Json, path: str, omitted: list[str]) -> list[Json]:
+    """The parts of one block. Raises UnsupportedField for one that only Anthropic understands."""
+    build = BUILDERS.get(block["type"])
+    if build is None:
+        raise UnsupportedField(path, f"only Anthropic takes {block['type'][:50]!r} blocks here")
+    parts: list[Json] = build(block, path, omitted)
+    if block.get("cache_control") and parts:
+        parts[-1]["cache_control"] = block["cache_control"]
+    return parts
+
+
+def simplify(parts: list[Json]) -> Any:
+    """The content of parts: the text itself if there is nothing else, since some servers take
+    nothing else."""
+    if not parts:
+        return ""
+    is_text = len(parts) == 1 and parts[0].keys() == {"type", "text"}
+    return parts[0]["text"] if is_text else parts
+
+
+def read_content(content: Any, path: str, omitted: list[str]) -> list[Json]:
+    """The parts of a string or of a list of blocks."""
+    if isinstance(content, str):
+        return [_text(content)]
+    return [
+        part
+        for index, block in enumerate(content or ())
+        for part in read_parts(block, f"{path}[{index}]", omitted)
+    ]
+
+
+def _text(text: str) -> Json:
+    return {"type": "text", "text": text}
+
+
+def _read_text(block: Json, path: str, omitted: list[str]) -> list[Json]:
+    return [_text(block["text"])]
+
+
+def _read_image(block: Json, path: str, omitted: list[str]) -> list[Json]:
+    source = block["source"]
+    if source["type"] == "file":
+        return [_file(file_id=source["file_id"], filename=IMAGE_NAME)]
+    if source["type"] == "base64":
+        return [_image(f"data:{source['media_type']};base64,{source['data']}")]
+    if source["type"] == "url":
+        return [_image(source["url"])]
+    raise _unknown_source(source, path)
+
+
+def _image(url: str) -> Json:
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _file(**members: str) -> Json:
+    return {"type": "file", "file": members}
+
+
+def _read_document(block: Json, path: str, omitted: list[str]) -> list[Json]:
+    """A document. Text is sent as text, since few providers take files of text."""
+    _report_citations(block, omitted)
+    source, title = block["source"], block.get("title")
+    context = [_text(block["context"])] if block.get("context") else []
+    if source["type"] in ("text", "content"):
+        heading = [_text(title)] if title else []
+        return [*heading, *context, *_read_text_source(source, path, omitted)]
+    named = {"filename": title} if title else {}
+    if source["type"] == "base64":
+        data = f"data:{source['media_type']};base64,{source['data']}"
+        return [*context, _file(file_data=data, **(named or {"filename": DOCUMENT_NAME}))]
+    if source["type"] == "url":
+        return [*context, _file(file_url=source["url"], **named)]
+    if source["type"] == "file":
+        return [*context, _file(file_id=source["file_id"], **named)]
+    raise _unknown_source(source, path)
+
+
+def _read_text_source(source: Json, path: str, omitted: list[str]) -> list[Json]:
+    if source["type"] == "text":
+        return [_text(source["data"])]
+    return read_content(source["content"], f"{path}.source.content", omitted)
+
+
+def _read_search_result(block: Json, path: str, omitted: list[str]) -> list[Json]:
+    """A result of the client's own search: where it is from, then its text."""
+    _report_citations(block, omitted)
+    texts = [text["text"] for text in block["content"] if text["type"] == "text"]
+    return [_text("\n".join(filter(None, (block["title"], block["source"], *texts))))]
+
+
+def _read_reference(block: Json, path: str, omitted: list[str]) -> list[Json]:
+    """The name of a tool that a search of tools has found. The model has all tools already."""
+    return [_text(block["tool_name"])]
+
+
+def _report_citations(block: Json, omitted: list[str]) -> None:
+    if (block.get("citations") or {}).get("enabled"):
+        omitted.append("messages.citations")
+
+
+def _unknown_source(source: Json, path: str) -> UnsupportedField:
+    return UnsupportedField(
+        f"{path}.source.type", f"only Anthropic takes sources of the type {source['type'][:50]!r}"
+    )
+
+
+BUILDERS: Final = {
+    "text": _read_text,
+    "image": _read_image,
+    "document": _read_document,
+    "search_result": _read_search_result,
+    "tool_reference": _read_reference,
+}

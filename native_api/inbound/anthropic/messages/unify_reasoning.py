@@ -1,0 +1,69 @@
+"""How much a Messages request lets the model think, and the format of its output, in the unified
+request's words.
+
+Sources: https://platform.claude.com/docs/en/build-with-claude/thinking, /effort and
+/structured-outputs (read 2026-11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from native_api.dialects.shared.reasoning_request import ADAPTIVE_EFFORT
+from native_api.exceptions import UnsupportedField
+from native_api.types import Json
+
+EFFORTS: Final = frozenset({"low", "medium", "high", "xhigh", "max"})
+FORMAT_NAME: Final = "answer"
+"""The name that OpenAI requires of a schema. Anthropic's have none."""
+OLD_FORMAT: Final = "output_format"
+"""`output_config.format` before it left its beta."""
+
+
+def unify_reasoning(body: Mapping[str, Any], effort: str | None, omitted: list[str]) -> Json:
+    """`reasoning_effort`, and `thinking` for a budget. `effort` is what a later instruction in the
+    conversation asks for."""
+    thinking = body.get("thinking") or {}
+    wanted = effort or (body.get("output_config") or {}).get("effort")
+    if wanted and wanted not in EFFORTS:
+        omitted.append("output_config.effort")
+        wanted = None
+    _report_display(thinking, omitted)
+    kind = thinking.get("type")
+    if kind in ("disabled", "between_tools"):
+        if wanted:
+            omitted.append("output_config.effort")
+        return {"reasoning_effort": "none"}
+    if kind == "enabled":
+        budget = {"type": "enabled", "budget_tokens": thinking["budget_tokens"]}
+        return {"thinking": budget, **({"reasoning_effort": wanted} if wanted else {})}
+    if kind == "adaptive":
+        return {"reasoning_effort": wanted or ADAPTIVE_EFFORT}
+    if kind is not None:
+        omitted.append("thinking")
+    return {"reasoning_effort": wanted} if wanted else {}
+
+
+def _report_display(thinking: Mapping[str, Any], omitted: list[str]) -> None:
+    """Other providers give a summary of the thinking, if anything, and bind it to nothing."""
+    if thinking.get("display") not in (None, "summarized"):
+        omitted.append("thinking.display")
+    if thinking.get("block_binding"):
+        omitted.append("thinking.block_binding")
+
+
+def unify_output(body: Mapping[str, Any], omitted: list[str]) -> Json:
+    """`response_format`. Raises UnsupportedField for a format that is not a schema."""
+    config = body.get("output_config") or {}
+    if config.get("task_budget"):
+        omitted.append("output_config.task_budget")
+    path, written = "output_config.format", config.get("format")
+    if written is None and isinstance(body.get(OLD_FORMAT), dict):
+        path, written = OLD_FORMAT, body[OLD_FORMAT]
+    if written is None:
+        return {}
+    if written.get("type") != "json_schema" or not isinstance(written.get("schema"), dict):
+        raise UnsupportedField(path, "other providers than Anthropic take a 'json_schema' only")
+    schema = {"name": FORMAT_NAME, "schema": written["schema"]}
+    return {"response_format": {"type": "json_schema", "json_schema": schema}}

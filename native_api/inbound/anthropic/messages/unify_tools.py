@@ -1,0 +1,116 @@
+"""Tools of a Messages request as unified ones. Those of the client are functions, Anthropic's
+search is `web_search_options`, and others of its own tools are left out if the model can answer
+without them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from native_api.exceptions import UnsupportedField
+from native_api.types import Json
+
+CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}
+"""Type of a `tool_choice` -> the unified mode."""
+
+HELPERS: Final = ("tool_search_tool_", "advisor_")
+"""How the types of Anthropic's tools begin that only help the model: to find the other tools, which
+it is all given, or with advice."""
+WEB_SEARCH: Final = "web_search_"
+
+SEARCH_LIMITS: Final = (
+    "allowed_domains", "blocked_domains", "max_uses", "response_inclusion",
+)  # fmt: skip
+HINTS: Final = ("input_examples", "defer_loading", "allowed_callers", "eager_input_streaming")
+"""Members of the client's tools that the unified request does not have."""
+PLACE: Final = ("city", "country", "region", "timezone")
+
+
+def unify_tools(body: Mapping[str, Any], changes: Iterable[Json], omitted: list[str]) -> Json:
+    """`tools`, `tool_choice`, `parallel_tool_calls` and `web_search_options`, if there are any.
+
+    `changes` are the blocks of the conversation that add or remove tools. Raises UnsupportedField.
+    """
+    unified: Json = {}
+    tools: dict[str, Json] = {}
+    for index, tool in enumerate(body.get("tools") or ()):
+        _add_tool(tool, f"tools[{index}]", tools, unified, omitted)
+    for change in changes:
+        _change_tools(change, tools, unified, omitted)
+    if tools:
+        unified["tools"] = list(tools.values())
+    return unified | _unify_choice(body.get("tool_choice") or {}, tools, unified, omitted)
+
+
+def _add_tool(
+    tool: Json, path: str, tools: dict[str, Json], unified: Json, omitted: list[str]
+) -> None:
+    kind = tool.get("type") or "custom"
+    if kind == "custom":
+        tools[tool["name"]] = _build_function(tool, omitted)
+    elif kind.startswith(WEB_SEARCH):
+        unified["web_search_options"] = _build_search(tool, omitted)
+    elif kind.startswith(HELPERS):
+        omitted.append(f"tools.{kind[:50]}")
+    else:
+        raise UnsupportedField(f"{path}.type", f"only Anthropic has the tool {kind[:50]!r}")
+
+
+def _build_function(tool: Json, omitted: list[str]) -> Json:
+    function: Json = {"name": tool["name"], "parameters": tool["input_schema"]}
+    if tool.get("description"):
+        function["description"] = tool["description"]
+    if tool.get("strict") is not None:
+        function["strict"] = tool["strict"]
+    omitted += [f"tools.{name}" for name in HINTS if _says_something(tool, name)]
+    built: Json = {"type": "function", "function": function}
+    if tool.get("cache_control"):
+        built["cache_control"] = tool["cache_control"]
+    return built
+
+
+def _says_something(tool: Json, name: str) -> bool:
+    return bool(tool.get(name)) and tool[name] != ["direct"]
+
+
+def _build_search(tool: Json, omitted: list[str]) -> Json:
+    omitted += [f"tools.web_search.{name}" for name in SEARCH_LIMITS if tool.get(name)]
+    location = tool.get("user_location") or {}
+    place = {name: location[name] for name in PLACE if location.get(name)}
+    if not place:
+        return {}
+    return {"user_location": {"type": "approximate", "approximate": place}}
+
+
+def _change_tools(change: Json, tools: dict[str, Json], unified: Json, omitted: list[str]) -> None:
+    """Add or remove a tool, as an instruction in the conversation says."""
+    tool = change["tool"]
+    name = tool.get("name")
+    if change["type"] == "tool_removal":
+        if isinstance(name, str):
+            tools.pop(name, None)
+    elif tool.get("definition"):
+        _add_tool(tool["definition"], "messages.tool_addition.definition", tools, unified, omitted)
+
+
+def _unify_choice(
+    choice: Json, tools: Mapping[str, Json], unified: Json, omitted: list[str]
+) -> Json:
+    kind = choice.get("type")
+    if not tools:
+        if kind in ("any", "tool"):
+            omitted.append("tool_choice")
+        return {}
+    unified_choice: Json = {}
+    if choice.get("disable_parallel_tool_use"):
+        unified_choice["parallel_tool_calls"] = False
+    if kind in CHOICES:
+        unified_choice["tool_choice"] = CHOICES[kind]
+    elif kind == "tool" and choice["name"] in tools:
+        named = {"type": "function", "function": {"name": choice["name"]}}
+        unified_choice["tool_choice"] = named
+    elif kind == "tool" and "web_search_options" not in unified:
+        raise UnsupportedField("tool_choice.name", "there is no tool of that name")
+    elif kind is not None:
+        omitted.append("tool_choice")
+    return unified_choice

@@ -1,0 +1,265 @@
+"""The fields of a Messages request that are not part of the conversation, as unified ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from native_api.exceptions import InvalidRequest, UnsupportedField
+from native_api.inbound.openai import ChatCompletionSerializer
+from tests.cases import each
+from tests.inbound.contexts import context_of
+from tests.inbound.messages.requests import (
+    BETAS,
+    HELLO,
+    MESSAGES,
+    build,
+    claude_code,
+    parse,
+    unify,
+    unify_all,
+)
+
+Json = dict[str, Any]
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
+TOOL = {"name": "f", "input_schema": SCHEMA}
+FUNCTION = {"type": "function", "function": {"name": "f", "parameters": SCHEMA}}
+
+
+@each(
+    "fields, unified",
+    [
+        ({"stop_sequences": ["x"]}, {"stop": ["x"]}),
+        ({"temperature": 0.5, "top_p": 0.9, "top_k": 5}, {"temperature": 0.5, "top_p": 0.9, "top_k": 5}),
+        ({"service_tier": "auto"}, {"service_tier": "auto"}),
+        ({"service_tier": "standard_only"}, {"service_tier": "default"}),
+        ({"metadata": {"user_id": "u-1"}}, {"user": "u-1"}),
+        ({"fallbacks": ["a", "b"]}, {"fallbacks": ["a", "b"]}),
+        ({"conversation_id": "c"}, {"conversation_id": "c"}),
+        ({"thinking": {"type": "disabled"}}, {"reasoning_effort": "none"}),
+        ({"thinking": {"type": "between_tools"}}, {"reasoning_effort": "none"}),
+        ({"thinking": {"type": "adaptive"}}, {"reasoning_effort": "high"}),
+        (
+            {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},
+            {"reasoning_effort": "low"},
+        ),
+        ({"output_config": {"effort": "xhigh"}}, {"reasoning_effort": "xhigh"}),
+        (
+            {"thinking": {"type": "enabled", "budget_tokens": 2000, "display": "summarized"}},
+            {"thinking": {"type": "enabled", "budget_tokens": 2000}},
+        ),
+        ({"tools": [TOOL]}, {"tools": [FUNCTION]}),
+        (
+            {"tools": [{**TOOL, "type": "custom", "strict": True, "description": "D"}]},
+            {
+                "tools": [
+                    {
+                        "type": "function",
+                        "function": {**FUNCTION["function"], "strict": True, "description": "D"},
+                    }
+                ]
+            },
+        ),
+        (
+            {"tools": [{**TOOL, "cache_control": {"type": "ephemeral"}}]},
+            {"tools": [{**FUNCTION, "cache_control": {"type": "ephemeral"}}]},
+        ),
+        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, {"web_search_options": {}}),
+        (
+            {
+                "tools": [
+                    {
+                        "type": "web_search_20250305",
+                        "name": "web_search",
+                        "user_location": {"type": "approximate", "city": "Bern", "region": None},
+                    }
+                ]
+            },
+            {
+                "web_search_options": {
+                    "user_location": {"type": "approximate", "approximate": {"city": "Bern"}}
+                }
+            },
+        ),
+        ({"tools": [TOOL], "tool_choice": {"type": "any"}}, {"tools": [FUNCTION], "tool_choice": "required"}),
+        (
+            {
+                "tools": [TOOL],
+                "tool_choice": {"type": "tool", "name": "f", "disable_parallel_tool_use": True},
+            },
+            {
+                "tools": [FUNCTION],
+                "tool_choice": {"type": "function", "function": {"name": "f"}},
+                "parallel_tool_calls": False,
+            },
+        ),
+        (
+            {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}},
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "answer", "schema": SCHEMA},
+                }
+            },
+        ),
+        (
+            {"output_format": {"type": "json_schema", "schema": SCHEMA}},
+            {
+                "response_format": {
+                    "type": "json_schema",
+                    "json_schema": {"name": "answer", "schema": SCHEMA},
+                }
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_fields_have_their_unified_words(fields: Json, unified: Json) -> None:
+    chat, omitted = unify_all(**fields)
+    assert chat == {
+        "model": "m",
+        "messages": [HELLO],
+        "max_completion_tokens": 100,
+        "stream_options": {"include_usage": True},
+        **unified,
+    }
+    assert omitted == []
+    assert ChatCompletionSerializer().check_known(chat) == chat
+
+
+@each(
+    "fields, names",
+    [
+        ({"betas": ["a-2026"]}, ["betas"]),
+        ({"context_management": {"edits": []}, "speed": "fast"}, ["context_management", "speed"]),
+        ({"diagnostics": {"previous_message_id": None}}, ["diagnostics"]),
+        ({"thread": {"type": "create"}}, ["thread"]),
+        ({"fallbacks": "default"}, ["fallbacks"]),
+        ({"fallbacks": [{"model": "claude"}]}, ["fallbacks"]),
+        ({"service_tier": "new"}, ["service_tier"]),
+        ({"output_config": {"effort": "extreme"}}, ["output_config.effort"]),
+        ({"output_config": {"task_budget": {"type": "tokens", "total": 1}}}, ["output_config.task_budget"]),
+        ({"thinking": {"type": "adaptive", "display": "omitted"}}, ["thinking.display"]),
+        ({"thinking": {"type": "deep"}}, ["thinking"]),
+        ({"tools": [{"type": "tool_search_tool_regex", "name": "t"}]}, ["tools.tool_search_tool_regex"]),
+        ({"tools": [{**TOOL, "defer_loading": True}]}, ["tools.defer_loading"]),
+        ({"tools": [{**TOOL, "allowed_callers": ["direct"]}]}, []),
+        (
+            {"tools": [{"type": "web_search_20260209", "name": "web_search", "max_uses": 2}]},
+            ["tools.web_search.max_uses"],
+        ),
+        ({"metadata": {"user_id": None}, "cache_control": None, "system": None}, []),
+    ],
+)  # fmt: skip
+def test_what_only_anthropic_has_is_left_out_and_reported(fields: Json, names: list[str]) -> None:
+    chat, omitted = unify_all(**fields)
+    assert omitted == names
+    assert ChatCompletionSerializer().check_known(chat) == chat
+
+
+@each(
+    "fields, path",
+    [
+        ({"mcp_servers": [{"type": "url", "url": "https://a.example", "name": "a"}]}, "mcp_servers"),
+        ({"container": "c"}, "container"),
+        ({"inference_geo": "eu"}, "inference_geo"),
+        ({"compaction": {"type": "summarize"}}, "compaction"),
+        ({"thread": {"type": "continue", "previous_message_id": "m"}}, "thread"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]}, "tools[0].type"),
+        ({"tools": [TOOL, {"type": "bash_20250124", "name": "bash"}]}, "tools[1].type"),
+        ({"tools": [TOOL], "tool_choice": {"type": "tool", "name": "g"}}, "tool_choice.name"),
+        ({"output_config": {"format": {"type": "grammar"}}}, "output_config.format"),
+    ],
+)  # fmt: skip
+def test_what_the_answer_depends_on_is_refused(fields: Json, path: str) -> None:
+    with pytest.raises(UnsupportedField) as caught:
+        unify(**fields)
+    assert caught.value.path == path
+
+
+def test_a_users_id_is_such_as_every_provider_takes() -> None:
+    """OpenAI takes 64 characters, DeepSeek only letters, digits, `_` and `-`."""
+    user_id = '{"device_id":"0af1","session_id":"c1b2"}'
+    user = unify(metadata={"user_id": user_id})["user"]
+    assert len(user) == 64
+    assert user.isalnum()
+    assert user == unify(metadata={"user_id": user_id})["user"]
+    assert user != unify(metadata={"user_id": user_id + "x"})["user"]
+
+
+def test_the_head_says_what_routing_limits_and_records_read() -> None:
+    request = build(
+        stream=True,
+        metadata={"user_id": "u", "team": "t", "long": "x" * 600, "n": 5},
+        service_tier="standard_only",
+        provider_options={"anthropic": {"top_k": 1}},
+        fallbacks=["other"],
+        tools=[TOOL],
+    )
+    assert parse(request).body == {
+        "model": "m",
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        "max_completion_tokens": 100,
+        "service_tier": "default",
+        "metadata": {"user_id": "u", "team": "t"},
+        "provider_options": {"anthropic": {"top_k": 1}},
+        "fallbacks": ["other"],
+    }
+
+
+def test_betas_come_from_the_header_and_the_body() -> None:
+    context = context_of(anthropic_beta=" b-1, a-2,,b-1 ")
+    parsed = MESSAGES.parse(build(betas=["c-3"]), context)
+    assert parsed.client_body is not None
+    assert parsed.client_body.body["betas"] == ["c-3", "b-1", "a-2"]
+    assert parse().client_body.body.get("betas") is None  # type: ignore[union-attr]
+
+
+@each("header", ["a b", "x" * 101, "é", ",".join(f"b-{n}" for n in range(51))])
+def test_a_bad_beta_is_an_error_that_names_the_header(header: str) -> None:
+    with pytest.raises(InvalidRequest, match="anthropic-beta"):
+        MESSAGES.parse(build(), context_of(anthropic_beta=header))
+
+
+@each("version", ["2023-06-01", "2026-10-21", "2027-01-01", None])
+def test_any_version_is_taken(version: str | None) -> None:
+    headers = {"anthropic_version": version} if version else {}
+    assert MESSAGES.parse(build(), context_of(**headers)).body["model"] == "m"
+
+
+def test_a_coding_agents_request() -> None:
+    request = claude_code()
+    parsed = MESSAGES.parse(request, context_of(anthropic_beta=BETAS))
+    assert parsed.dropped_fields == []
+    assert parsed.client_body is not None
+    assert len(parsed.client_body.body["betas"]) == 8
+    chat = parsed.client_body.unified
+    assert ChatCompletionSerializer().check_known(chat) == chat
+    assert "billing" not in str(chat["messages"])
+    assert chat["messages"][2]["reasoning_content"] == "I should run it."
+    assert chat["messages"][-1] == {"role": "system", "content": "Say what you did."}
+    assert chat["reasoning_effort"] == "low"
+    assert len(chat["tools"]) == 24
+    assert parsed.client_body.omitted == ["betas", "context_management"]
+
+
+@each(
+    "path, named",
+    [
+        ("max_completion_tokens", "max_tokens"),
+        ("stop", "stop_sequences"),
+        ("response_format.json_schema.schema", "output_config.format.json_schema.schema"),
+        ("messages.reasoning_details", "messages.thinking"),
+        ("messages[3].content[1].image_url.url", "messages"),
+        ("messages[3].content[1].source.type", "messages[3].content[1].source.type"),
+        ("tools[2].function.parameters.properties", "tools.input_schema"),
+        ("tools.function.strict", "tools.strict"),
+        ("output_config.effort", "output_config.effort"),
+        ("thinking.budget_tokens", "thinking.budget_tokens"),
+    ],
+)
+def test_paths_have_this_apis_words(path: str, named: str) -> None:
+    assert MESSAGES.rename_field(path) == named
+    assert MESSAGES.rename_field(named) == named
