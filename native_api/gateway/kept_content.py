@@ -102,7 +102,7 @@ def decode_turn(text: bytes) -> Turn:
 
 def encrypt(row: UUID, text: bytes) -> bytes:
     """The text for this row."""
-    token = make_cipher(PURPOSE, secret_keys()).encrypt(row.bytes + zlib.compress(text))
+    token = make_cipher(PURPOSE, secret_keys()).encrypt(row.bytes + zlib.compress(text, 1))
     return base64.urlsafe_b64decode(token)
 
 
