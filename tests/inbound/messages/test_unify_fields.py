@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from native_api.exceptions import InvalidRequest, UnsupportedField
+from native_api.inbound.anthropic import CountTokensFormat
 from native_api.inbound.openai import ChatCompletionSerializer
 from tests.cases import each
 from tests.inbound.contexts import context_of
@@ -263,3 +264,13 @@ def test_a_coding_agents_request() -> None:
 def test_paths_have_this_apis_words(path: str, named: str) -> None:
     assert MESSAGES.rename_field(path) == named
     assert MESSAGES.rename_field(named) == named
+
+
+def test_a_count_takes_the_request_that_is_counted() -> None:
+    counts = CountTokensFormat()
+    for fields in ({}, {"max_tokens": 5, "stream": True}):
+        parsed = counts.parse({"model": "m", "messages": [HELLO], **fields}, context_of())
+        assert parsed.body == {"model": "m", "stream_options": {"include_usage": True}}
+        assert parsed.client_body is not None
+        assert parsed.client_body.body == {"model": "m", "messages": [HELLO]}
+    assert counts.reply(parsed, 12) == b'{"input_tokens":12}'

@@ -24,6 +24,7 @@ from native_api.inbound.base import (
     StreamWriter,
     to_json,
 )
+from native_api.inbound.request_serializer import RequestSerializer
 from native_api.operations import CHAT, Operation
 from native_api.types import ClientBody, Json
 
@@ -57,7 +58,7 @@ class MessagesFormat(InboundFormat):
     field_names = FIELD_NAMES
 
     def __init__(self) -> None:
-        self._serializer = MessagesSerializer()
+        self._serializer: RequestSerializer = MessagesSerializer()
 
     def parse(self, data: dict[str, Any], context: ClientContext) -> ParsedRequest:
         checked, dropped_fields = self._serializer.check(data)
