@@ -84,17 +84,23 @@ class MessagesStreamWriter(StreamWriter):
 
     def forward(self, events: Iterable[ForwardedEvent]) -> bytes:
         self._is_forwarded = True
-        pieces = []
+        texts = []
         for event in events:
-            data, event_type = event.data, event.type
-            if data is None:
-                data = to_json(seal_event(event.read(), self._seal)).decode()
-            if not event_type:
-                event_type = str(event.read().get("type"))
-            if event_type == STOP:
-                self._is_stopped = True
-            pieces.append(f"event: {event_type}\ndata: {data}\n\n")
-        return "".join(pieces).encode()
+            _, data, event_type, _ = event
+            if data is None or not event_type or event_type == STOP:
+                texts.append(self._forward_read(event))
+            else:
+                texts.append(f"event: {event_type}\ndata: {data}\n\n")
+        return "".join(texts).encode()
+
+    def _forward_read(self, event: ForwardedEvent) -> str:
+        """The text of an event that is edited, has no name, or ends the message."""
+        members = event.read()
+        event_type = event.type or str(members.get("type") or "message")
+        self._is_stopped = self._is_stopped or event_type == STOP
+        if event.data is not None:
+            return f"event: {event_type}\ndata: {event.data}\n\n"
+        return f"event: {event_type}\ndata: {to_json(seal_event(members, self._seal)).decode()}\n\n"
 
     def ping(self) -> bytes:
         return PING
