@@ -1,8 +1,9 @@
 """Tools of Responses as unified tools, and the choice of one.
 
 A tool in a namespace gets a name that has the namespace in it, since no other API has namespaces.
-`split_name` maps it back for the client. Tools that only OpenAI runs are left out and reported if
-the model can do without; otherwise the target is unsuitable.
+`split_name` maps it back for the client. Custom tools are functions (`custom_tools`). Tools that
+only OpenAI runs are left out and reported if the model can do without; otherwise the target is
+unsuitable.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from native_api.exceptions import UnsupportedField
+from native_api.inbound.openai.responses.custom_tools import build_function
 from native_api.types import Json
 
 MAX_NAME_LENGTH: Final = 64
@@ -54,6 +56,8 @@ class UnifiedTools(NamedTuple):
     web_search_options: Json | None
     names: Mapping[ToolName, str]
     """The client's name of each tool -> the unified one."""
+    custom_names: frozenset[str]
+    """The unified names of functions that stand for custom tools."""
 
 
 # --- names ---------------------------------------------------------------------------------------
@@ -121,6 +125,15 @@ def split_name(name: str, body: Json) -> ToolName:
     return ToolName(name)
 
 
+def find_custom_names(body: Json) -> frozenset[str]:
+    """The unified names of functions that stand for custom tools of this request."""
+    return _select_custom(flatten_tools(body))
+
+
+def _select_custom(tools: list[FlatTool]) -> frozenset[str]:
+    return frozenset(each.unified_name for each in tools if each.tool["type"] == "custom")
+
+
 # --- tools ---------------------------------------------------------------------------------------
 
 
@@ -138,6 +151,7 @@ def unify_tools(body: Json, omitted: list[str]) -> UnifiedTools:
         [_unify_tool(each, omitted) for each in flat],
         search,
         {each.client_name: each.unified_name for each in flat},
+        _select_custom(flat),
     )
 
 
@@ -175,22 +189,15 @@ def _unify_tool(flat: FlatTool, omitted: list[str]) -> Json:
         for name, value in tool.items()
         if name not in SERVED_MEMBERS and value not in USUAL_VALUES
     ]
-    definition: Json = {"name": flat.unified_name}
-    members = ("description", "parameters", "strict") if kind == "function" else ("description",)
-    definition |= {name: tool[name] for name in members if tool.get(name) is not None}
-    if kind == "custom" and tool.get("format"):
-        definition["format"] = _unify_format(tool["format"])
-    return {"type": kind, kind: definition}
+    if kind == "custom":
+        function = build_function(flat.unified_name, tool, omitted)
+    else:
+        function = {"name": flat.unified_name}
+        function |= {name: tool[name] for name in FUNCTION_MEMBERS if tool.get(name) is not None}
+    return {"type": "function", "function": function}
 
 
-def _unify_format(written: Json) -> Json:
-    """Chat Completions have the grammar in an object of its own."""
-    if written.get("type") != "grammar":
-        return written
-    return {
-        "type": "grammar",
-        "grammar": {name: value for name, value in written.items() if name != "type"},
-    }
+FUNCTION_MEMBERS: Final = ("description", "parameters", "strict")
 
 
 # --- the choice ----------------------------------------------------------------------------------
@@ -216,7 +223,7 @@ def _name_tool(choice: Json, unified: UnifiedTools, path: str) -> Json:
     kind = choice["type"]
     if kind not in CALLABLE:
         raise UnsupportedField(f"{path}.type", f"only the API of Responses has {kind[:50]!r}")
-    return {"type": kind, kind: {"name": _find_name(choice, unified)}}
+    return {"type": "function", "function": {"name": _find_name(choice, unified)}}
 
 
 def _find_name(choice: Json, unified: UnifiedTools) -> str:

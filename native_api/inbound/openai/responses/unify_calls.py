@@ -28,9 +28,20 @@ FRAME: Final = frozenset({"id", "type", "status", "call_id", "caller", "executio
 """Members of a call that are not its arguments."""
 
 
-def is_hosted_search(item: Json) -> bool:
-    """Whether the provider itself has searched for tools."""
-    return str(item["type"]).startswith("tool_search") and item.get("execution") != "client"
+HOSTED_ITEMS: Final = frozenset(
+    {
+        "web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call",
+        "mcp_list_tools", "mcp_approval_request", "mcp_call", "program", "program_output",
+    }
+)  # fmt: skip
+"""What tools did that OpenAI runs itself."""
+
+
+def is_hosted(item: Json) -> bool:
+    """Whether an item says what OpenAI itself did. It may have searched for tools, too."""
+    if item["type"] in ("tool_search_call", "tool_search_output"):
+        return item.get("execution") != "client"
+    return item["type"] in HOSTED_ITEMS
 
 
 def write_as_function(item: Json) -> Json:

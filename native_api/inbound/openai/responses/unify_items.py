@@ -14,16 +14,14 @@ from native_api.inbound.openai.responses.unify_calls import (
     ALL_RESULTS,
     FUNCTION_NAMES,
     build_result,
-    is_hosted_search,
+    is_hosted,
 )
 from native_api.inbound.openai.responses.unify_parts import unify_content
-from native_api.inbound.openai.responses.unify_turns import SERVER_ITEMS, Turn
+from native_api.inbound.openai.responses.unify_turns import Turn
 from native_api.types import Json
 
-MODEL_ITEMS: Final = SERVER_ITEMS | FUNCTION_NAMES.keys() | {
-    "reasoning", "function_call", "custom_tool_call",
-}  # fmt: skip
-"""Items that the model, or OpenAI for it, has written."""
+MODEL_ITEMS: Final = FUNCTION_NAMES.keys() | {"reasoning", "function_call", "custom_tool_call"}
+"""Items that the model has written."""
 
 SETTINGS: Final = frozenset({"additional_tools", "configuration_update"})
 """Items that are no part of the conversation. `tools` and `unify` read them."""
@@ -58,9 +56,7 @@ class Conversation:
         kind = item["type"]
         if kind == "message":
             return bool(item["role"] == "assistant")
-        if kind == "tool_search_output":
-            return is_hosted_search(item)
-        return kind in MODEL_ITEMS
+        return kind in MODEL_ITEMS or is_hosted(item)
 
     def _end_turn(self) -> None:
         if self._turn is None:

@@ -12,26 +12,23 @@ from typing import Any, Final
 from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.openai_responses.reply import build_reply
 from native_api.dialects.shared.issuers import MARK
+from native_api.inbound.openai.responses.custom_tools import write_call
 from native_api.inbound.openai.responses.sealed import ENCRYPTED, RESTORED
 from native_api.inbound.openai.responses.tools import ToolName, UnifiedTools, join_name
-from native_api.inbound.openai.responses.unify_calls import FUNCTION_NAMES, write_as_function
+from native_api.inbound.openai.responses.unify_calls import (
+    FUNCTION_NAMES,
+    is_hosted,
+    write_as_function,
+)
 from native_api.inbound.openai.responses.unify_parts import TEXTS
 from native_api.inbound.replayed import restore
 from native_api.types import Json
 
-SERVER_ITEMS: Final = frozenset(
-    {
-        "web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call",
-        "mcp_list_tools", "mcp_approval_request", "mcp_call", "program", "program_output",
-        "tool_search_call", "tool_search_output",
-    }
-)  # fmt: skip
-"""What OpenAI's own tools did."""
-UNSAID_ITEMS: Final = SERVER_ITEMS - {"image_generation_call"}
-"""Those that have no unified form."""
-
 NO_ID: Final = "no id "
 """How the names begin by which reasoning without an id is known here."""
+
+IMAGE: Final = "image_generation_call"
+"""The only item of OpenAI's own tools that has a unified form."""
 
 DROPPED_MEMBERS: Final = ("annotations", "provider_content")
 NAMESPACE: Final = "namespace"
@@ -57,16 +54,18 @@ class Turn:
         _keep_marked(message, items)
         restored = restore([item[RESTORED] for item in self._items if RESTORED in item])
         extras = restored.pop("calls", {})
-        if RESTORED in {name for item in self._items for name in item}:
+        if any(RESTORED in item for item in items):
             message["content"] = _join_texts(items)
-        for call in message.get("tool_calls") or ():
-            self._edit_call(call, extras)
+        if message.get("tool_calls"):
+            message["tool_calls"] = [
+                self._edit_call(call, extras) for call in message["tool_calls"]
+            ]
         self._report_items(restored, omitted)
         message |= restored
         return message if len(message) > 2 or message["content"] is not None else None
 
-    def _edit_call(self, call: Json, extras: Json) -> None:
-        """Give a call its unified name, and what its provider needs back with it."""
+    def _edit_call(self, call: Json, extras: Json) -> Json:
+        """The call by its unified name, with what its provider needs back."""
         extra = dict(call.pop("extra_content", {}).get(WIRE) or {})
         namespace = extra.pop(NAMESPACE, None)
         called = call[call["type"]]
@@ -75,6 +74,8 @@ class Turn:
         content = {**({WIRE: extra} if extra else {}), **extras.get(call["id"], {})}
         if content:
             call["extra_content"] = content
+        is_custom = call["type"] == "custom" and called["name"] in self._names.custom_names
+        return write_call(call) if is_custom else call
 
     def _report_items(self, restored: Json, omitted: list[str]) -> None:
         kept = {
@@ -84,13 +85,13 @@ class Turn:
             kind = item["type"]
             if kind == "message" and item.get("phase"):
                 omitted.append("input.phase")
-            if kind in UNSAID_ITEMS and item.get("id") not in kept:
+            if is_hosted(item) and kind != IMAGE and item.get("id") not in kept:
                 omitted.append(f"input.{kind}")
 
 
 def _write_item(item: Json, index: int) -> Json:
     """The item as a reply of this wire has it."""
-    if item["type"] in FUNCTION_NAMES:
+    if item["type"] in FUNCTION_NAMES and not is_hosted(item):
         return write_as_function(item)
     if item["type"] == "message":
         return {"type": "message", "id": item.get("id"), "content": _write_content(item)}
