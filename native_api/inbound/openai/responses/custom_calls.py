@@ -10,7 +10,10 @@ from typing import Any, Final
 
 import orjson
 
+from native_api.dialects.shared.call_arguments import NO_ARGUMENTS
+from native_api.inbound.base import ParsedRequest
 from native_api.inbound.openai.responses.custom_tools import INPUT
+from native_api.inbound.openai.responses.stream import ResponsesStreamWriter
 from native_api.types import Json
 
 BEGINNING: Final = re.compile(r'\s*\{\s*"input"\s*:\s*"')
@@ -45,7 +48,7 @@ class InputReader:
 
     def finish(self) -> str:
         """The rest, when no piece can follow."""
-        if self._has_begun or self._held.strip() in ("", "{}"):
+        if self._has_begun or self._held.strip() in ("", NO_ARGUMENTS):
             return ""
         return self._take(len(self._held))
 
@@ -56,9 +59,8 @@ class InputReader:
             self._has_begun, self._held = True, self._held[found.end() :]
             return
         compact = "".join(self._held.split())
-        self._is_plain = len(self._held) > MAX_BEGINNING or not (
-            COMPACT_BEGINNING.startswith(compact)
-        )
+        may_begin = compact == NO_ARGUMENTS or COMPACT_BEGINNING.startswith(compact)
+        self._is_plain = len(self._held) > MAX_BEGINNING or not may_begin
 
     def _decode(self) -> str:
         if self._has_ended:
@@ -167,3 +169,14 @@ class ChunkRestorer:
     def _finish(self) -> list[Json]:
         rests = {index: reader.finish() for index, reader in self._readers.items()}
         return [{"index": index, "custom": {INPUT: rest}} for index, rest in rests.items() if rest]
+
+
+class CustomCallsWriter(ResponsesStreamWriter):
+    """Writes a stream whose request has custom tools."""
+
+    def __init__(self, parsed: ParsedRequest, names: Collection[str]) -> None:
+        super().__init__(parsed)
+        self._restorer = ChunkRestorer(names)
+
+    def feed(self, chunks: Iterable[Any]) -> bytes:
+        return super().feed(self._restorer.restore(chunks))

@@ -7,11 +7,13 @@ from typing import Any, ClassVar, Final
 
 from native_api.inbound.base import ClientContext, ParsedRequest, to_json
 from native_api.inbound.openai.base import OpenAIFormat, restore_written
+from native_api.inbound.openai.responses.custom_calls import CustomCallsWriter, restore_calls
 from native_api.inbound.openai.responses.forward import seal_response
 from native_api.inbound.openai.responses.reply import build_response
 from native_api.inbound.openai.responses.sealed import open_input
 from native_api.inbound.openai.responses.serializer import ResponsesSerializer
 from native_api.inbound.openai.responses.stream import ResponsesStreamWriter
+from native_api.inbound.openai.responses.tools import find_custom_names
 from native_api.inbound.openai.responses.unify import unify
 from native_api.operations import CHAT
 from native_api.types import ClientBody, Json
@@ -53,13 +55,19 @@ class ResponsesFormat(OpenAIFormat):
         return ParsedRequest(_build_head(checked), dropped_fields, client_body, context)
 
     def reply(self, parsed: ParsedRequest, reply: Any) -> bytes:
-        return to_json(build_response(parsed, reply))
+        names = _find_custom_names(parsed)
+        return to_json(build_response(parsed, restore_calls(reply, names) if names else reply))
 
     def forward(self, parsed: ParsedRequest, body: Json) -> bytes:
         return to_json(seal_response(parsed, body))
 
     def stream(self, parsed: ParsedRequest) -> ResponsesStreamWriter:
-        return ResponsesStreamWriter(parsed)
+        names = _find_custom_names(parsed)
+        return CustomCallsWriter(parsed, names) if names else ResponsesStreamWriter(parsed)
+
+
+def _find_custom_names(parsed: ParsedRequest) -> frozenset[str]:
+    return find_custom_names(parsed.client_body.body) if parsed.client_body else frozenset()
 
 
 def _build_head(body: Json) -> Json:
