@@ -9,14 +9,14 @@ the model require. The rest goes on as it was written, with its betas. Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from native_api.dialects.anthropic.messages import THINKING_TYPES
 from native_api.dialects.anthropic.model_edits import fit_model
 from native_api.dialects.anthropic.models import OTHER_VENDOR, read_abilities
 from native_api.dialects.shared import client_bodies
-from native_api.dialects.shared.call_ids import CLAUDE_IDS, fit_id
+from native_api.dialects.shared.call_ids import CLAUDE_IDS, CallIds
 from native_api.dialects.shared.gateway_owned import REASONS
 from native_api.dialects.shared.issuers import MARK
 from native_api.exceptions import UnsupportedField
@@ -24,9 +24,6 @@ from native_api.types import Json, Target
 
 FAST_MODE: Final = "fast-mode"
 """How the beta of `speed` begins."""
-
-CALL_ID_MEMBERS: Final = {"tool_use": "id", "tool_result": "tool_use_id"}
-"""Type of a block -> its member with the id of a call."""
 
 
 def edit_body(body: Json, target: Target, issuer: str, omitted: list[str]) -> Json:
@@ -70,6 +67,7 @@ def _edit_turns(
 ) -> list[Json]:
     """The turns as this provider takes them. A turn without any edit is the same object; one of
     which nothing is left is left out."""
+    call_ids = CallIds(CLAUDE_IDS)
     edited = []
     for turn in turns:
         content = turn.get("content")
@@ -78,7 +76,7 @@ def _edit_turns(
             continue
         blocks = [
             block
-            for each in content
+            for each in _fit_call_ids(content, call_ids)
             if (block := _edit_block(each, issuer, is_claude, omitted)) is not None
         ]
         if blocks or not content:
@@ -93,14 +91,27 @@ def _is(block: Any, other: Any) -> bool:
 
 def _edit_block(block: Json, issuer: str, is_claude: bool, omitted: list[str]) -> Json | None:
     """The block as this provider takes it; None if it cannot read it."""
-    kind = block.get("type")
-    if kind in THINKING_TYPES:
+    if block.get("type") in THINKING_TYPES:
         return _edit_thinking(block, issuer, is_claude, omitted)
-    member = CALL_ID_MEMBERS.get(str(kind))
-    if member is None or not isinstance(block.get(member), str):
+    return block
+
+
+def _fit_call_ids(blocks: list[Json], call_ids: CallIds) -> list[Json]:
+    """The blocks of a turn with ids of calls as Anthropic takes them, each once. Another provider
+    may have given two calls the same."""
+    calls = [block for block in blocks if block.get("type") == "tool_use"]
+    fitted = iter(call_ids.edit_calls({"tool_calls": calls})["tool_calls"])
+    return [_fit_block(block, fitted, call_ids) for block in blocks]
+
+
+def _fit_block(block: Json, calls: Iterator[Json], call_ids: CallIds) -> Json:
+    if block.get("type") == "tool_use":
+        return next(calls)
+    if block.get("type") != "tool_result":
         return block
-    call_id = fit_id(CLAUDE_IDS, block[member])
-    return block if call_id == block[member] else {**block, member: call_id}
+    given = block.get("tool_use_id")
+    call_id = call_ids.edit_result({"tool_call_id": given})["tool_call_id"]
+    return block if call_id == given else {**block, "tool_use_id": call_id}
 
 
 def _edit_thinking(block: Json, issuer: str, is_claude: bool, omitted: list[str]) -> Json | None:
