@@ -73,7 +73,7 @@ def without_signatures(request: Any) -> Any:
 def clean(block: Any) -> Any:
     if block["type"] not in ("thinking", "redacted_thinking"):
         return block
-    return {name: value for name, value in block.items() if name not in ("signature", "data")}
+    return {name: "" if name in ("signature", "data") else value for name, value in block.items()}
 
 
 @for_each(list_requests)

@@ -43,9 +43,12 @@ def _open_blocks(blocks: list[Json], seal: Seal, lost: list[str]) -> list[Json]:
 
 
 def _open_block(block: Json, member: str, seal: Seal, lost: list[str]) -> Json:
-    """The block with its seal opened. What a client wrote under the names of the gateway's own
-    members is nothing, and so is an empty signature."""
+    """The block with its seal opened, or empty if it does not open: no signature is an empty one.
+
+    What a client wrote under the names of the gateway's own members is left out.
+    """
     kept = {name: value for name, value in block.items() if name not in (member, MARK, RESTORED)}
+    kept[member] = ""
     sealed = block.get(member)
     if not sealed:
         return kept
