@@ -136,6 +136,8 @@ class OpenAI(Dialect):
     ) -> ChatRequest:
         """Only for the fields that the vendor does not take: the others are its own words."""
         kept = REASONING_EXTENSIONS - target.provider.quirks.unsupported
+        if not target.provider.quirks.unsupported and _is_translated_reasoning(chat):
+            kept -= {"reasoning"}
         return unify_reasoning(chat, frozenset(), omitted, kept)
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
@@ -193,6 +195,14 @@ class OpenAI(Dialect):
 
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         return read_error(status, headers, body)
+
+
+def _is_translated_reasoning(chat: ChatRequest) -> bool:
+    """Whether `reasoning` only says what a client of Responses or Messages wants beside the effort.
+    Strict servers refuse it."""
+    members = (chat.get("reasoning") or {}).keys()
+    is_budget = "max_tokens" in members and chat.get("reasoning_effort") is not None
+    return members <= {"summary", "max_tokens"} and ("summary" in members or is_budget)
 
 
 def _build_messages(

@@ -48,7 +48,7 @@ FUNCTION = {"type": "function", "function": {"name": "f", "parameters": SCHEMA}}
         ({"output_config": {"effort": "xhigh"}}, {"reasoning_effort": "xhigh"}),
         (
             {"thinking": {"type": "enabled", "budget_tokens": 2000, "display": "summarized"}},
-            {"thinking": {"type": "enabled", "budget_tokens": 2000}},
+            {"reasoning_effort": "low", "reasoning": {"max_tokens": 2000}},
         ),
         ({"tools": [TOOL]}, {"tools": [FUNCTION]}),
         (
@@ -259,6 +259,7 @@ def test_a_coding_agents_request() -> None:
         ("tools.function.strict", "tools.strict"),
         ("output_config.effort", "output_config.effort"),
         ("thinking.budget_tokens", "thinking.budget_tokens"),
+        ("reasoning.max_tokens", "thinking.budget_tokens"),
     ],
 )
 def test_paths_have_this_apis_words(path: str, named: str) -> None:

@@ -41,6 +41,7 @@ FIELD_NAMES: Final = {
 
 UNIFIED_PATHS: Final = (
     (re.compile(r"messages\.reasoning_details"), "messages.thinking"),
+    (re.compile(r"reasoning\.max_tokens"), "thinking.budget_tokens"),
     (re.compile(r"messages\.provider_content"), "messages.content"),
     (re.compile(r"messages\.tool_calls\b.*"), "messages.tool_use"),
     (re.compile(r"messages\[\d+\]\..*\b(?:image_url|file|provider_content)\b.*"), "messages"),

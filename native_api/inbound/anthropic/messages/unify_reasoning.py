@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.dialects.shared.reasoning_request import ADAPTIVE_EFFORT
+from native_api.dialects.shared.reasoning_request import ADAPTIVE_EFFORT, find_nearest_effort
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json
 
@@ -22,7 +22,7 @@ OLD_FORMAT: Final = "output_format"
 
 
 def unify_reasoning(body: Mapping[str, Any], effort: str | None, omitted: list[str]) -> Json:
-    """`reasoning_effort`, and `thinking` for a budget. `effort` is what a later instruction in the
+    """`reasoning_effort`, and `reasoning` for a budget. `effort` is what a later instruction in the
     conversation asks for."""
     thinking = body.get("thinking") or {}
     wanted = effort or (body.get("output_config") or {}).get("effort")
@@ -36,8 +36,9 @@ def unify_reasoning(body: Mapping[str, Any], effort: str | None, omitted: list[s
             omitted.append("output_config.effort")
         return {"reasoning_effort": "none"}
     if kind == "enabled":
-        budget = {"type": "enabled", "budget_tokens": thinking["budget_tokens"]}
-        return {"thinking": budget, **({"reasoning_effort": wanted} if wanted else {})}
+        budget = thinking["budget_tokens"]
+        nearest = wanted or find_nearest_effort(budget)
+        return {"reasoning_effort": nearest, "reasoning": {"max_tokens": budget}}
     if kind == "adaptive":
         return {"reasoning_effort": wanted or ADAPTIVE_EFFORT}
     if kind is not None:
