@@ -18,6 +18,11 @@ urlpatterns = [
         name="responses-input-tokens",
     ),
     path("v1/messages", views.MessagesView.as_view(), name="messages"),
+    path(
+        "v1/messages/count_tokens",
+        views.CountTokensView.as_view(),
+        name="messages-count-tokens",
+    ),
     path("v1/embeddings", views.EmbeddingsView.as_view(), name="embeddings"),
     # Azure's: https://learn.microsoft.com/azure/ai-foundry/openai/reference (read 2026-11).
     path(

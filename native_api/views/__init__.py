@@ -5,7 +5,7 @@ from native_api.views.error_responses import exception_handler
 from native_api.views.errors import RootView, UnknownView, bad_request, not_found, server_error
 from native_api.views.health import LiveView, ReadyView
 from native_api.views.inference import ChatCompletionsView, EmbeddingsView, InferenceView
-from native_api.views.messages import MessagesView
+from native_api.views.messages import CountTokensView, MessagesView
 from native_api.views.models import ModelListView, ModelView
 from native_api.views.responses import (
     ResponseCancelView,
@@ -17,6 +17,7 @@ from native_api.views.usage import UsageView
 
 __all__ = [
     "ChatCompletionsView",
+    "CountTokensView",
     "EmbeddingsView",
     "InferenceView",
     "InputTokensView",
