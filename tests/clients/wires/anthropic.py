@@ -18,7 +18,7 @@ from tests.clients.wires.base import (
     sign,
     split_text,
 )
-from tests.clients.wires.turns import check_thinking, read_turns
+from tests.clients.wires.turns import as_blocks, check_thinking, read_turns
 from tests.scripted_provider import Received
 
 BODY_MEMBERS = (
@@ -63,7 +63,7 @@ class AnthropicWire(Wire):
             "max_tokens: Field required",
         )
         model_input = ModelInput(stream=body.get("stream", False), turns=[])
-        model_input.system = "\n".join(block["text"] for block in body.get("system", ()))
+        model_input.system = "\n".join(block["text"] for block in as_blocks(body.get("system")))
         read_thinking(body, model_input)
         read_tools(body, model_input)
         model_input.turns = read_turns(body["messages"], read_block)
@@ -219,7 +219,7 @@ def read_block(block: dict[str, Any], index: int, turn: Turn) -> None:
         members = ("type", "tool_use_id", "content", "is_error", "cache_control")
         check_members(block, *members, path="tool_result")
         require(index == len(turn.results), "`tool_result` blocks come first")
-        text = "".join(part["text"] for part in block.get("content", ()))
+        text = "".join(part["text"] for part in as_blocks(block.get("content")))
         turn.results.append(Result(block["tool_use_id"], text))
     elif block_type == "tool_use" and turn.role == "model":
         check_members(block, "type", "id", "name", "input", "cache_control", path="tool_use")

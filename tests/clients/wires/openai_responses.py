@@ -65,7 +65,9 @@ class OpenAIResponsesWire(Wire):
                 "'additionalProperties' is required and to be false",
             )
             model_input.schema = wanted["schema"]
-        read_items(body["input"], model_input)
+        given = body["input"]
+        is_text = isinstance(given, str)
+        read_items([{"role": "user", "content": given}] if is_text else given, model_input)
         return model_input
 
     def build_reply(self, model_input: ModelInput, output: ModelOutput) -> Any:

@@ -12,6 +12,11 @@ ReadBlock = Callable[[dict[str, Any], int, Turn], None]
 """Adds a block, which has this index in its message, to the turn."""
 
 
+def as_blocks(content: Any) -> list[dict[str, Any]]:
+    """Content that is a text as one block, as Anthropic reads it."""
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
+
+
 def read_turns(messages: list[dict[str, Any]], read_block: ReadBlock) -> list[Turn]:
     """Turns must alternate, and each call must have its result in the next turn."""
     turns: list[Turn] = []
@@ -24,7 +29,7 @@ def read_turns(messages: list[dict[str, Any]], read_block: ReadBlock) -> list[Tu
         )
         require(message["content"], f"messages.{index}: content must be non-empty")
         turn = Turn("model" if message["role"] == "assistant" else "user")
-        for block_index, block in enumerate(message["content"]):
+        for block_index, block in enumerate(as_blocks(message["content"])):
             read_block(block, block_index, turn)
         result_ids = [result.call_id for result in turn.results]
         require(
