@@ -211,6 +211,16 @@ def test_a_sound_site_has_nothing_to_report() -> None:
         (route(target={"WIGHT": 3}), "E007", "unknown key 'WIGHT'"),
         (route(target={"TIMEOUTS": {"READ": 3}}), "E007", "unknown member 'READ' of TIMEOUTS"),
         (route(FALLBACKS=["gone"]), "W021", "there is no model 'gone'"),
+        (route(n={"ALIAS": "gone"}), "W021", "there is no model 'gone'"),
+        (route(n={"ALIAS": "m", "WEIGHT": 1}), "E007", "unknown key 'WEIGHT'"),
+        (
+            {
+                "PROVIDERS": {"p": PROVIDER},
+                "MODELS": {"a*": {"TARGETS": [TARGET]}, "a**": {"TARGETS": [TARGET]}},
+            },
+            "E007",
+            "means the same as 'a*'",
+        ),
         (route(CONTEXT_FALLBACKS=["gone"]), "W021", "there is no model 'gone'"),
         (
             {**route(FALLBACKS=["p/any"]), "ALLOW_DIRECT_MODELS": False},

@@ -38,7 +38,7 @@ def suggest_model(snapshot: Catalog, caller: Caller, name: str) -> str:
 
 def _list_candidates(snapshot: Catalog, name: str) -> Iterator[str]:
     """Routes with a name like it, then the same model of providers with a name like its own."""
-    yield from _find_near(name, snapshot.routes)
+    yield from _find_near(name, snapshot.model_names)
     provider, slash, model = name.partition("/")
     if slash:
         yield from (f"{near}/{model}" for near in _find_near(provider, snapshot.providers))

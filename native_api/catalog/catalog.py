@@ -18,6 +18,13 @@ from typing import Any, Final
 from native_api.background.cached_value import CachedValue
 from native_api.bounded_cache import BoundedCache
 from native_api.catalog import plugins
+from native_api.catalog.aliases import (
+    NamePatterns,
+    build_aliases,
+    is_alias,
+    is_pattern,
+    pattern_problems,
+)
 from native_api.catalog.providers import build_usable_provider
 from native_api.catalog.routes import build_route, fallback_problems
 from native_api.catalog.settings_schema import Problem
@@ -40,6 +47,9 @@ class Catalog:
 
     providers: Mapping[str, Provider] = field(default_factory=dict)
     routes: Mapping[str, Route] = field(default_factory=dict)
+    """By name. Names may be patterns (`catalog.aliases`)."""
+    aliases: Mapping[str, Named] = field(default_factory=dict)
+    """Name or pattern -> the route or `provider/model` that it leads to."""
     problems: tuple[Problem, ...] = ()
     allow_direct: bool = True
     attempt_limits: AttemptLimits = DEFAULT_ATTEMPT_LIMITS
@@ -47,27 +57,39 @@ class Catalog:
         default_factory=lambda: BoundedCache(MAX_DIRECT_ROUTES), repr=False, compare=False
     )
     _routes_by_canonical_name: Mapping[str, str] = field(init=False, repr=False, compare=False)
-    """The names of routes that are called like a provider's model: no other spelling of that model
-    may bypass them."""
+    """The names of routes and aliases that are called like a provider's model: no other spelling of
+    that model may bypass them."""
+    _patterns: NamePatterns = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         names: dict[str, str] = {}
-        for name in self.routes:
+        for name in (*self.routes, *self.aliases):
             provider, slash, model = name.partition("/")
             if slash and provider in self.providers:
                 names[f"{provider}/{canonical(model)}"] = name
         object.__setattr__(self, "_routes_by_canonical_name", names)
+        object.__setattr__(self, "_patterns", NamePatterns((*self.routes, *self.aliases)))
+
+    @property
+    def model_names(self) -> list[str]:
+        """The names that clients can choose from. Patterns are none."""
+        return sorted(name for name in (*self.routes, *self.aliases) if not is_pattern(name))
 
     def named(self, model: str) -> Named:
-        """What a request means by `model`: a route, else `provider/model` of a provider, in any
-        spelling."""
-        if model in self.routes:
-            return Named(model)
+        """What a request means by `model`: a route or what an alias leads to, else `provider/model`
+        of a provider, in any spelling, else what a pattern leads to."""
+        exact = self._find_exact(model)
+        if exact is not None:
+            return exact
         provider, _, name = model.partition("/")
-        if not self.allow_direct or provider not in self.providers or not is_plain(name):
-            return Named(model, is_known=False)
-        route_name = self._routes_by_canonical_name.get(f"{provider}/{canonical(name)}")
-        return Named(model, provider, name) if route_name is None else Named(route_name)
+        if self.allow_direct and provider in self.providers and is_plain(name):
+            route_name = self._routes_by_canonical_name.get(f"{provider}/{canonical(name)}")
+            return self._find_exact(route_name or "") or Named(model, provider, name)
+        pattern = self._patterns.find(model)
+        return self._find_exact(pattern or "") or Named(model, is_known=False)
+
+    def _find_exact(self, name: str) -> Named | None:
+        return Named(name) if name in self.routes else self.aliases.get(name)
 
     def route(self, model: str) -> Route:
         """The route that serves `model`. Raises ModelNotFound."""
@@ -82,8 +104,8 @@ class Catalog:
             )
         if not named.provider:
             return self.routes[named.name]
-        direct = make_route(model, (Target(self.providers[named.provider], named.model),))
-        self._direct[model] = direct
+        direct = make_route(named.name, (Target(self.providers[named.provider], named.model),))
+        self._direct[named.name] = direct
         return direct
 
     def targets(self, model: str) -> tuple[Target, ...]:
@@ -102,10 +124,11 @@ class Catalog:
         seen, names = {name}, [name]
         for each in names:
             for fallback in self._fallbacks(each, for_long_context):
-                if fallback not in seen and self.has_model(fallback):
-                    seen.add(fallback)
-                    names.append(fallback)
-                    yield self.route(fallback)
+                named = self.named(fallback)
+                if named.is_known and named.name not in seen:
+                    seen.add(named.name)
+                    names.append(named.name)
+                    yield self.route(named.name)
 
     def _fallbacks(self, name: str, for_long_context: bool) -> tuple[str, ...]:
         route = self.routes.get(name)
@@ -134,11 +157,21 @@ def build(
     }
     usable = {name: provider for name, provider in built.items() if provider is not None}
     routes = {
-        name: build_route(name, definition, usable, problems) for name, definition in models.items()
+        name: build_route(name, definition, usable, problems)
+        for name, definition in models.items()
+        if not is_alias(definition)
     }
-    has_model = Catalog(usable, routes, allow_direct=allow_direct).has_model
+    named = Catalog(usable, routes, allow_direct=allow_direct).named
+    aliases = build_aliases(models, named, problems)
+    has_model = Catalog(usable, routes, aliases, allow_direct=allow_direct).has_model
     problems += fallback_problems(routes, has_model)
-    return Catalog(usable, routes, tuple(problems), allow_direct, _attempt_limits())
+    problems += pattern_problems(models, lambda name: _is_direct(name, usable, allow_direct))
+    return Catalog(usable, routes, aliases, tuple(problems), allow_direct, _attempt_limits())
+
+
+def _is_direct(name: str, providers: Mapping[str, Provider], allow_direct: bool) -> bool:
+    provider, slash, _ = name.partition("/")
+    return allow_direct and bool(slash) and provider in providers
 
 
 def _attempt_limits() -> AttemptLimits:

@@ -89,7 +89,7 @@ def missing_key_lines(missing: Mapping[str, str]) -> Iterable[str]:
 
 
 def model_line(snapshot: catalog.Catalog) -> str:
-    names = sorted(snapshot.routes)
+    names = snapshot.model_names
     more = len(names) - MAX_SHOWN
     shown = ", ".join(names[:MAX_SHOWN]) or "(none)"
     rest = f" and {more} more (GET v1/models lists them)" if more > 0 else ""

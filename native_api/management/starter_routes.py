@@ -26,6 +26,7 @@ def add_routes(provider: str, models: Iterable[str], snapshot: catalog.Catalog) 
         name: {(target.provider.name, target.model) for target in route.targets}
         for name, route in snapshot.routes.items()
     }
+    taken |= {name: set() for name in snapshot.aliases}
     with transaction.atomic():
         names = [_add_route(provider, model, reserved, taken) for model in models]
     return [name for name in names if name]
