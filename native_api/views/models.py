@@ -41,13 +41,13 @@ class ModelListView(ModelsView):
     async def get(self, request: Request) -> HttpResponse:
         caller = await resolve_caller(await self.get_caller(request))
         snapshot = await catalog.acurrent()
-        usable = [name for name in sorted(snapshot.routes) if may_use(caller, snapshot.named(name))]
+        usable = [name for name in snapshot.model_names if may_use(caller, snapshot.named(name))]
         if self.spoken_format() is ANTHROPIC:
             return self.json(list_for_anthropic(usable, request.query_params))
         return self.json(
             {
                 "object": "list",
-                "data": [describe_model(name, snapshot.routes[name].targets) for name in usable],
+                "data": [describe_model(name, snapshot.targets(name)) for name in usable],
             }
         )
 
