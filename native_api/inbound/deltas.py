@@ -10,6 +10,7 @@ from native_api.dialects.shared.replay import arrange_blocks, merge_items
 from native_api.types import Json
 
 OFFSETS: Final = ("at", "calls", "reasoning", "until")
+END_MEMBERS: Final = ("audio", "refusal", "annotations")
 
 
 def iterate_deltas(message: Mapping[str, Any]) -> Iterable[Json]:
@@ -17,7 +18,7 @@ def iterate_deltas(message: Mapping[str, Any]) -> Iterable[Json]:
     content, images = message.get("content") or "", message.get("images") or []
     details, blocks = message.get("reasoning_details") or [], message.get("provider_content") or []
     texts = split_reasoning(message.get("reasoning_content") or "", details)
-    placed = {block.get("block", {}).get("image") for block in blocks}
+    places = _place_images(blocks, len(images))
 
     def build_text(start: int, end: int) -> list[Json]:
         return [{"content": content[start:end]}] if start < end else []
@@ -32,7 +33,13 @@ def iterate_deltas(message: Mapping[str, Any]) -> Iterable[Json]:
         for detail, text in zip(details, texts, strict=True)
     ]
     yield from arrange_blocks(
-        merge_items(reasoning, [_place(block, _build_block(block, images)) for block in blocks]),
+        merge_items(
+            reasoning,
+            [
+                _place(block, _build_block(block, images, places.get(number)))
+                for number, block in enumerate(blocks)
+            ],
+        ),
         len(content),
         [
             {"tool_calls": [{**call, "index": index}]}
@@ -40,9 +47,9 @@ def iterate_deltas(message: Mapping[str, Any]) -> Iterable[Json]:
         ],
         build_text,
         build_item,
-        [{"images": [image]} for index, image in enumerate(images) if index not in placed],
+        [{"images": [image]} for index, image in enumerate(images) if index not in places.values()],
     )
-    yield _build_end(message)
+    yield {name: message[name] for name in END_MEMBERS if message.get(name)}
 
 
 def _place(item: Json, delta: Json) -> Json:
@@ -50,20 +57,24 @@ def _place(item: Json, delta: Json) -> Json:
     return {"delta": delta, **{name: item[name] for name in OFFSETS if name in item}}
 
 
-def _build_block(block: Json, images: Sequence[Json]) -> Json:
+def _build_block(block: Json, images: Sequence[Json], image: int | None) -> Json:
     """The delta of a block, with the image that stands there."""
-    index = (block.get("block") or {}).get("image")
-    delta: Json = {"provider_content": [block]}
-    if isinstance(index, int) and 0 <= index < len(images):
-        delta["images"] = [images[index]]
-    return delta
+    return {"provider_content": [block], **({} if image is None else {"images": [images[image]]})}
 
 
-def _build_end(message: Mapping[str, Any]) -> Json:
-    """The last delta. Speech is said by its transcript."""
-    delta = {name: message[name] for name in ("refusal", "annotations") if message.get(name)}
-    transcript = (message.get("audio") or {}).get("transcript")
-    return {**delta, "content": transcript} if transcript and not message.get("content") else delta
+def _place_images(blocks: Sequence[Json], count: int) -> dict[int, int]:
+    """The blocks in whose place an image stands -> the index of the image.
+
+    Gemini's blocks name it; those of Responses are in the order of the images.
+    """
+    places: dict[int, int] = {}
+    for number, item in enumerate(blocks):
+        block = item.get("block") or {}
+        if block.get("type") == "image_generation_call" and block.get("result"):
+            places[number] = len(places)
+        elif isinstance(block.get("image"), int):
+            places[number] = block["image"]
+    return {number: index for number, index in places.items() if 0 <= index < count}
 
 
 def split_reasoning(text: str, details: Sequence[Json]) -> list[str]:

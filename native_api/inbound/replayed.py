@@ -14,6 +14,7 @@ from typing import Any, Final
 from native_api.types import Json
 
 LISTS: Final = ("reasoning_details", "provider_content")
+EXTRAS: Final = ("calls", "image_extras")
 TEXTS: Final = frozenset({"text", "summary", "data", "signature"})
 """Members of an item that come in pieces."""
 
@@ -21,11 +22,13 @@ TEXTS: Final = frozenset({"text", "summary", "data", "signature"})
 class ReplayedMembers:
     """Collects from the deltas, or the message, of one choice. `take` returns what is new."""
 
-    __slots__ = ("_call_ids", "_calls", "_lists")
+    __slots__ = ("_call_ids", "_calls", "_image_count", "_images", "_lists")
 
     def __init__(self) -> None:
         self._lists: dict[str, list[Json]] = {}
         self._calls: Json = {}
+        self._images: Json = {}
+        self._image_count = 0
         self._call_ids: dict[Any, str] = {}
         """The index of a call -> its id."""
 
@@ -41,30 +44,36 @@ class ReplayedMembers:
             if call.get("extra_content"):
                 call_id = self._call_ids.get(index, "")
                 self._calls[call_id] = {**self._calls.get(call_id, {}), **call["extra_content"]}
+        for image in delta.get("images") or ():
+            if image.get("extra_content"):
+                self._images[str(self._image_count)] = image["extra_content"]
+            self._image_count += 1
 
     def take(self) -> Json | None:
         """What came since the last time, for `restore`; None if that is nothing."""
         taken: Json = {name: _join(items) for name, items in self._lists.items()}
-        if self._calls:
-            taken["calls"] = self._calls
-        self._lists, self._calls = {}, {}
+        for name, extras in (("calls", self._calls), ("image_extras", self._images)):
+            if extras:
+                taken[name] = extras
+        self._lists, self._calls, self._images = {}, {}, {}
         return taken or None
 
 
 def restore(pieces: Iterable[Mapping[str, Any]]) -> Json:
     """The members of a unified message from what `take` returned for its parts, in their order.
 
-    `calls` is call id -> `extra_content`.
+    `calls` is call id -> `extra_content`, `image_extras` the same for the number of an image.
     """
     lists: dict[str, list[Json]] = {}
-    calls: Json = {}
+    extras: dict[str, Json] = {}
     for piece in pieces:
         for name in LISTS:
             if piece.get(name):
                 lists.setdefault(name, []).extend(piece[name])
-        calls |= piece.get("calls") or {}
-    restored: Json = {name: _join(items) for name, items in lists.items()}
-    return {**restored, "calls": calls} if calls else restored
+        for name in EXTRAS:
+            if piece.get(name):
+                extras[name] = {**extras.get(name, {}), **piece[name]}
+    return {**{name: _join(items) for name, items in lists.items()}, **extras}
 
 
 def _join(pieces: Iterable[Mapping[str, Any]]) -> list[Json]:

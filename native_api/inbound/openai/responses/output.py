@@ -94,6 +94,8 @@ class ReplyOutput:
         self._collect(delta)
         if delta.get("content"):
             self.add_text(delta["content"])
+        if delta.get("audio") and delta["audio"].get("transcript"):
+            self.add_text(delta["audio"]["transcript"])
         if delta.get("refusal"):
             self._add_message_text(REFUSAL, delta["refusal"])
         for image in delta.get("images") or ():
@@ -120,14 +122,17 @@ class ReplyOutput:
 
     def _end_current(self) -> None:
         """End the item that grows, and seal what belongs before the next one."""
+        self._end_item()
+        if self._must_seal:
+            self._add_sealed()
+
+    def _end_item(self) -> None:
         item, self._current, self.text_part = self._current, None, None
         if isinstance(item, ReasoningItem):
             item.encrypted_content = self._seal_members()
         if item is not None:
             item.has_ended = True
             self._finish_items()
-        if self._must_seal:
-            self._add_sealed()
 
     def _add_sealed(self) -> None:
         """A reasoning item for what is not sealed yet, if there is anything."""
@@ -164,7 +169,7 @@ class ReplyOutput:
             text = text.lstrip("\n") if self.items else text
             if not text:
                 return
-            self._end_current()
+            self._end_item()
             item = ReasoningItem(self._key, len(self.items))
             self._begin(item)
             self._add_part(item, Part(SUMMARY_TEXT, 0))
@@ -274,8 +279,7 @@ class ReplyOutput:
         """Finish all items. `is_incomplete` is whether the reply was cut short."""
         if self._tokens and self.text_part is not None:
             self._take_tokens(self.text_part)
-        for annotation in self._annotations:
-            self._place_annotation(annotation)
+        self._place_annotations()
         if self._current is not None:
             self._current.is_incomplete = is_incomplete
         self._end_current()
@@ -287,18 +291,22 @@ class ReplyOutput:
         for item in self.items[self._done_count :]:
             item.is_done = item.is_incomplete = True
 
-    def _place_annotation(self, annotation: Json) -> None:
-        """Add an annotation to the text that it is about."""
+    def _place_annotations(self) -> None:
+        """Add each annotation to the text that it is about. One without a place stays with the one
+        before it."""
         texts = list(self._iterate_texts())
         if not texts:
             return
-        citation = annotation.get("url_citation") or {}
-        start = citation.get("start_index") or 0
-        item, part = next((text for text in reversed(texts) if text[1].start <= start), texts[0])
-        built = _build_annotation(annotation, part.start)
-        part.annotations.append(built)
-        if not item.is_done:
-            self._listener.on_annotation(item, part, built)
+        item, part = texts[0]
+        for annotation in self._annotations:
+            citation = annotation.get("url_citation") or {}
+            start = citation.get("start_index") or 0
+            if start or citation.get("end_index"):
+                item, part = next(text for text in reversed(texts) if text[1].start <= start)
+            built = _build_annotation(annotation, part.start)
+            part.annotations.append(built)
+            if not item.is_done:
+                self._listener.on_annotation(item, part, built)
 
     def _iterate_texts(self) -> Iterable[tuple[OutputItem, Part]]:
         for item in self.items:

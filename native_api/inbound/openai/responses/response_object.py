@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
+from native_api.dialects.openai_responses.reply import REPLY_FIELDS
 from native_api.exceptions import NativeError, RateLimited
 from native_api.inbound.base import ParsedRequest
 from native_api.types import Json
@@ -166,11 +167,15 @@ def build_usage(usage: Mapping[str, Any] | None) -> Json | None:
     return built
 
 
+SAME_MEMBERS: Final = ("service_tier", *sorted(REPLY_FIELDS))
+
+
 def read_reply_members(reply: Mapping[str, Any]) -> Json:
     """The members outside of choices and usage that this API has too."""
-    tier, moderation = reply.get("service_tier"), reply.get("moderation")
-    members: Json = {"service_tier": tier} if tier else {}
-    return {**members, **({"moderation": _build_moderation(moderation)} if moderation else {})}
+    members = {name: reply[name] for name in SAME_MEMBERS if reply.get(name)}
+    if reply.get("moderation"):
+        members["moderation"] = _build_moderation(reply["moderation"])
+    return members
 
 
 def _build_moderation(moderation: Mapping[str, Any]) -> Json:
