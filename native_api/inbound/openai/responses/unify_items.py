@@ -17,7 +17,7 @@ from native_api.inbound.openai.responses.unify_calls import (
     is_hosted,
 )
 from native_api.inbound.openai.responses.unify_parts import unify_content
-from native_api.inbound.openai.responses.unify_turns import Turn
+from native_api.inbound.openai.responses.unify_turns import Turn, find_reply
 from native_api.types import Json
 
 MODEL_ITEMS: Final = FUNCTION_NAMES.keys() | {"reasoning", "function_call", "custom_tool_call"}
@@ -34,6 +34,8 @@ class Conversation:
         self.messages: list[Json] = []
         self._tools, self._names, self._omitted = tools, names, omitted
         self._turn: Turn | None = None
+        self._results: list[Json] = []
+        """The results that came after the turn."""
 
     def add(self, items: list[Json], path: str) -> None:
         """Add all items. Raises FieldError, UnsupportedField."""
@@ -45,26 +47,30 @@ class Conversation:
         kind = INPUT_ITEM.find_kind(item, path)
         if item.get("type") is None:
             item = {**item, "type": kind}
-        if self._is_models(item):
-            self._turn = self._turn or Turn(self._tools, self._names)
-            self._turn.add(item)
+        if _is_models(item):
+            self._add_to_turn(item)
+        elif kind in ALL_RESULTS:
+            results = self.messages if self._turn is None else self._results
+            results.append(build_result(item, path))
         elif kind not in SETTINGS:
             self._end_turn()
             ADDERS.get(kind, Conversation._refuse)(self, item, path)
 
-    def _is_models(self, item: Json) -> bool:
-        kind = item["type"]
-        if kind == "message":
-            return bool(item["role"] == "assistant")
-        return kind in MODEL_ITEMS or is_hosted(item)
+    def _add_to_turn(self, item: Json) -> None:
+        """Add an item of the model to the message that it belongs to. Some clients write each
+        result behind its call, between the items of one reply."""
+        reply = find_reply(item)
+        if self._turn is not None and self._turn.is_over(reply, bool(self._results)):
+            self._end_turn()
+        self._turn = self._turn or Turn(self._tools, self._names)
+        self._turn.add(item, reply)
 
     def _end_turn(self) -> None:
-        if self._turn is None:
-            return
-        message = self._turn.build(self._omitted)
-        self._turn = None
+        message = self._turn.build(self._omitted) if self._turn is not None else None
         if message is not None:
             self.messages.append(message)
+        self.messages += self._results
+        self._turn, self._results = None, []
 
     # --- items of the client ---------------------------------------------------------------------
 
@@ -72,9 +78,6 @@ class Conversation:
         role = item["role"]
         content = unify_content(item["content"], f"{path}.content", text_only=role != "user")
         self.messages.append({"role": role, "content": content})
-
-    def _add_result(self, item: Json, path: str) -> None:
-        self.messages.append(build_result(item, path))
 
     def _add_approval(self, item: Json, path: str) -> None:
         self._omitted.append(f"input.{item['type']}")
@@ -96,9 +99,14 @@ class Conversation:
         )
 
 
+def _is_models(item: Json) -> bool:
+    if item["type"] == "message":
+        return bool(item["role"] == "assistant")
+    return item["type"] in MODEL_ITEMS or is_hosted(item)
+
+
 Adder = Callable[[Conversation, Json, str], None]
 ADDERS: Final[Mapping[str, Adder]] = {
-    **dict.fromkeys(ALL_RESULTS, Conversation._add_result),
     "message": Conversation._add_message,
     "mcp_approval_response": Conversation._add_approval,
     "compaction": Conversation._add_compaction,

@@ -7,13 +7,14 @@ reasoning, or the members of another wire's message (`sealed`).
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.openai_responses.reply import build_reply
 from native_api.dialects.shared.issuers import MARK
 from native_api.inbound.openai.responses.custom_tools import write_call
-from native_api.inbound.openai.responses.sealed import ENCRYPTED, RESTORED
+from native_api.inbound.openai.responses.sealed import RESTORED
 from native_api.inbound.openai.responses.tools import ToolName, UnifiedTools, join_name
 from native_api.inbound.openai.responses.unify_calls import (
     FUNCTION_NAMES,
@@ -24,14 +25,20 @@ from native_api.inbound.openai.responses.unify_parts import TEXTS
 from native_api.inbound.replayed import restore
 from native_api.types import Json
 
-NO_ID: Final = "no id "
-"""How the names begin by which reasoning without an id is known here."""
-
 IMAGE: Final = "image_generation_call"
 """The only item of OpenAI's own tools that has a unified form."""
 
-DROPPED_MEMBERS: Final = ("annotations", "provider_content")
 NAMESPACE: Final = "namespace"
+
+
+ITEM_ID: Final = re.compile(r"[a-z]+_([0-9a-f]{40})[0-9a-f]{4}")
+"""Ids that the gateway gives to items (`output_items`): those of one reply have the same key."""
+
+
+def find_reply(item: Json) -> str:
+    """The key of the reply that an item belongs to; "" if it is not known."""
+    found = ITEM_ID.fullmatch(str(item.get("id") or ""))
+    return found[1] if found is not None else ""
 
 
 class Turn:
@@ -40,29 +47,68 @@ class Turn:
     def __init__(self, tools: Any, names: UnifiedTools) -> None:
         self._tools, self._names = tools, names
         self._items: list[Json] = []
+        self._reply = ""
 
-    def add(self, item: Json) -> None:
+    def is_over(self, reply: str, has_results: bool) -> bool:
+        """Whether an item of this reply, "" if that is not known, begins another turn. Without
+        that, a result ends the turn."""
+        if reply and self._reply:
+            return reply != self._reply
+        return has_results
+
+    def add(self, item: Json, reply: str) -> None:
         self._items.append(item)
+        self._reply = self._reply or reply
 
     def build(self, omitted: list[str]) -> Json | None:
         """The message; None if there is nothing in it."""
-        items = [_write_item(item, index) for index, item in enumerate(self._items)]
-        reply: Any = build_reply({"output": items, "tools": self._tools})
-        message: Json = reply["choices"][0]["message"]
-        for name in DROPPED_MEMBERS:
-            message.pop(name, None)
-        _keep_marked(message, items)
         restored = restore([item[RESTORED] for item in self._items if RESTORED in item])
         extras = restored.pop("calls", {})
-        if any(RESTORED in item for item in items):
-            message["content"] = _join_texts(items)
+        message = self._fold_items()
+        self._keep_marked(message)
+        if any(RESTORED in item for item in self._items):
+            message["content"] = _join_texts(self._items)
         if message.get("tool_calls"):
             message["tool_calls"] = [
                 self._edit_call(call, extras) for call in message["tool_calls"]
             ]
-        self._report_items(restored, omitted)
+        self._report_items(message | restored, omitted)
         message |= restored
         return message if len(message) > 2 or message["content"] is not None else None
+
+    def _fold_items(self) -> Json:
+        items = [_write_item(item, index) for index, item in enumerate(self._items)]
+        reply: Any = build_reply({"output": items, "tools": self._tools})
+        message: Json = reply["choices"][0]["message"]
+        message.pop("annotations", None)
+        return message
+
+    def _keep_marked(self, message: Json) -> None:
+        """Keep the reasoning of which the issuer is known, with its mark; and blocks, if all such
+        reasoning is of one issuer. Nobody takes any other."""
+        details = message.pop("reasoning_details", ())
+        blocks = message.pop("provider_content", ())
+        issuers = {item[MARK] for item in self._items if MARK in item}
+        kept = [self._mark(detail, detail["id"]) for detail in details]
+        if any(kept):
+            message["reasoning_details"] = [detail for detail in kept if detail]
+        if blocks and len(issuers) == 1:
+            issuer = issuers.pop()
+            message["provider_content"] = [
+                {**block, "block": self._restore_id(block["block"]), MARK: issuer}
+                for block in blocks
+            ]
+
+    def _mark(self, detail: Json, index: str) -> Json:
+        """The detail with its issuer; empty if that is not known."""
+        issuer = self._items[int(index)].get(MARK)
+        return {**self._restore_id(detail), MARK: issuer} if issuer else {}
+
+    def _restore_id(self, member: Json) -> Json:
+        """A detail or a block with the id that the client sent, if any."""
+        item_id = self._items[int(member["id"])].get("id")
+        others = {name: value for name, value in member.items() if name != "id"}
+        return {**others, "id": item_id} if item_id else others
 
     def _edit_call(self, call: Json, extras: Json) -> Json:
         """The call by its unified name, with what its provider needs back."""
@@ -77,27 +123,27 @@ class Turn:
         is_custom = call["type"] == "custom" and called["name"] in self._names.custom_names
         return write_call(call) if is_custom else call
 
-    def _report_items(self, restored: Json, omitted: list[str]) -> None:
-        kept = {
-            (item.get("block") or {}).get("id") for item in restored.get("provider_content") or ()
-        }
+    def _report_items(self, message: Json, omitted: list[str]) -> None:
+        """Report what the message does not have of the items."""
+        kept = {(item.get("block") or {}).get("id") for item in message.get("provider_content", ())}
         for item in self._items:
             kind = item["type"]
-            if kind == "message" and item.get("phase"):
-                omitted.append("input.phase")
             if is_hosted(item) and kind != IMAGE and item.get("id") not in kept:
                 omitted.append(f"input.{kind}")
+            if kind == "message" and item.get("phase") and item.get("id") not in kept:
+                omitted.append("input.phase")
 
 
 def _write_item(item: Json, index: int) -> Json:
-    """The item as a reply of this wire has it."""
-    if item["type"] in FUNCTION_NAMES and not is_hosted(item):
-        return write_as_function(item)
-    if item["type"] == "message":
-        return {"type": "message", "id": item.get("id"), "content": _write_content(item)}
-    if item["type"] == "reasoning":
-        return {"summary": [], **item, "id": item.get("id") or f"{NO_ID}{index}"}
-    return item
+    """The item as a reply of this wire has it. Its index is its id, which clients may repeat."""
+    kind = item["type"]
+    if kind in FUNCTION_NAMES and not is_hosted(item):
+        item = write_as_function(item)
+    elif kind == "message":
+        item = {**item, "content": _write_content(item)}
+    elif kind == "reasoning":
+        item = {"summary": [], **item}
+    return {**item, "id": str(index)}
 
 
 def _write_content(message: Json) -> list[Json]:
@@ -110,28 +156,13 @@ def _write_content(message: Json) -> list[Json]:
     ]
 
 
-def _keep_marked(message: Json, items: list[Json]) -> None:
-    """Keep the reasoning of which the issuer is known, with its mark. Nobody takes any other."""
-    issuers = {item["id"]: item[MARK] for item in items if item.get(MARK) and ENCRYPTED in item}
-    details = [
-        {**detail, MARK: issuers[detail["id"]]}
-        for detail in message.pop("reasoning_details", ())
-        if detail.get("id") in issuers
-    ]
-    for detail in details:
-        if detail["id"].startswith(NO_ID):
-            del detail["id"]
-    if details:
-        message["reasoning_details"] = details
-
-
 def _join_texts(items: list[Json]) -> str | None:
     """The content as the provider's offsets count it: without paragraphs between messages."""
     texts = [
         part["text"]
         for item in items
         if item["type"] == "message"
-        for part in item["content"]
+        for part in _write_content(item)
         if part["type"] == "output_text"
     ]
     return "".join(texts) if texts else None
