@@ -143,7 +143,8 @@ def unify_tools(body: Json, omitted: list[str]) -> UnifiedTools:
     search = None
     for path, tool in list_tools(body):
         if tool["type"] not in (*CALLABLE, "namespace"):
-            search = _read_hosted_tool(tool, path, omitted) or search
+            found = _read_hosted_tool(tool, path, omitted)
+            search = search if found is None else found
         elif tool["type"] == "namespace" and tool.get("description"):
             omitted.append("tools.namespace.description")
     flat = flatten_tools(body)
