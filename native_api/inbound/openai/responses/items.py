@@ -124,7 +124,7 @@ ITEM_SHAPES: Final[Mapping[str, Shape]] = {
         "call_id",
     ),
     "computer_call_output": _call(
-        {"output": any_object, "acknowledged_safety_checks": SAFETY_CHECKS}, "call_id", "output"
+        {"output": IMAGE, "acknowledged_safety_checks": SAFETY_CHECKS}, "call_id", "output"
     ),
     "tool_search_call": _call({"arguments": anything, "execution": string}),
     "tool_search_output": _call({"tools": TOOLS, "execution": string}, "tools"),

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import orjson
-
+from native_api.dialects.shared.json_values import encode
 from native_api.inbound.checks import FieldError
 from native_api.inbound.openai.responses.unify_parts import unify_content, unify_part
 from native_api.types import Json
@@ -51,7 +50,7 @@ def write_as_function(item: Json) -> Json:
         "type": "function_call",
         "call_id": item.get("call_id") or item.get("id") or "",
         "name": FUNCTION_NAMES[item["type"]],
-        "arguments": orjson.dumps(arguments).decode(),
+        "arguments": _dump(arguments),
     }
 
 
@@ -76,18 +75,22 @@ def _read_patch(item: Json, path: str) -> str:
 
 
 def _read_screen(item: Json, path: str) -> list[Json]:
-    screen = {"type": "computer_screenshot", **item["output"]}
+    screen = {**item["output"], "type": "computer_screenshot"}
     return [unify_part(screen, f"{path}.output")]
 
 
 def _read_shell(item: Json, path: str) -> str:
-    return orjson.dumps(item.get("output") or []).decode()
+    return _dump(item.get("output") or [])
 
 
 def _read_found(item: Json, path: str) -> str:
     """The names of the tools that a search found. Their definitions are among the tools."""
     names = [tool.get("name") or tool.get("type") for tool in item.get("tools") or ()]
-    return orjson.dumps(names).decode()
+    return _dump(names)
+
+
+def _dump(value: Any) -> str:
+    return encode(value).decode()
 
 
 RESULTS: Final[Mapping[str, Callable[[Json, str], Any]]] = {

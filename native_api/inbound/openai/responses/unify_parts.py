@@ -41,8 +41,9 @@ def unify_part(part: Json, path: str, text_only: bool = False) -> Json:
     built = build(part, path)
     if text_only and built["type"] != "text":
         raise UnsupportedField(f"{path}.type", "instructions to other APIs' models are text only")
-    if part.get(BREAKPOINT):
-        built[BREAKPOINT] = part[BREAKPOINT]
+    mark = part.get(BREAKPOINT) or {}
+    if mark.get("mode") == "explicit":
+        built[BREAKPOINT] = {name: mark[name] for name in ("mode", "ttl") if mark.get(name)}
     return built
 
 
