@@ -3,7 +3,8 @@
 Rules:
 1. A row is found by a digest of its caller and its id. So no caller finds another's, and an id that
    two callers have is two rows.
-2. A row is never changed. An id that its caller has already is not kept again.
+2. A row is never changed. Some providers repeat their ids: then the caller's newest row is meant,
+   which may continue an older one of the same id.
 3. Every function may be called again after a lost connection. The moment of a row, which is chosen
    before, tells whether a row that is there already is the same.
 4. Rows that are older than RESPONSES["DAYS"] are not there, whether or not they are deleted yet.
@@ -102,7 +103,7 @@ def _digest(kind: str, caller: Caller, identity: str) -> UUID:
 
 def read(digest: UUID) -> KeptRow:
     """One row. Raises NotThere."""
-    found = _rows().filter(digest=digest).values_list("items", "response").first()
+    found = _newest(digest).values_list("items", "response").first()
     if found is None:
         raise NotThere
     return KeptRow(digest, bytes(found[0]), bytes(found[1]))
@@ -110,7 +111,7 @@ def read(digest: UUID) -> KeptRow:
 
 def read_chain(digest: UUID, max_turns: int, max_bytes: int) -> Chain | None:
     """The row and all its ancestors; None if they are more than that. Raises NotThere."""
-    last = _rows().filter(digest=digest).values_list("pk", "ancestors", "history_bytes").first()
+    last = _newest(digest).values_list("pk", "ancestors", "history_bytes").first()
     if last is None:
         raise NotThere
     keys = [*last[1], last[0]]
@@ -142,6 +143,10 @@ def _rows() -> QuerySet[KeptResponse]:
     return KeptResponse._base_manager.using(database_alias()).filter(created_at__gte=_oldest())
 
 
+def _newest(digest: UUID) -> QuerySet[KeptResponse]:
+    return _rows().filter(digest=digest).order_by("-pk")
+
+
 def database_alias() -> str:
     return router.db_for_write(KeptResponse)
 
@@ -154,12 +159,11 @@ def _oldest() -> datetime:
 
 
 def write(new: NewRow) -> bool:
-    """Whether the row is there now. It is not if its caller is gone, if the turn before it is, or
-    if the caller has another response of this id."""
+    """Whether the row is there now. It is not if its caller is gone, or the turn before it."""
     previous: Any = ([], 0)
     if new.previous is not None:
         fields = ("pk", "ancestors", "history_bytes")
-        found = _rows().filter(digest=new.previous).values_list(*fields).first()
+        found = _newest(new.previous).values_list(*fields).first()
         if found is None:
             return False
         previous = ([*found[1], found[0]], found[2])
@@ -220,7 +224,10 @@ def _delete_oldest(rows: QuerySet[KeptResponse], size: int) -> int:
     return freed
 
 
-def delete(digest: UUID) -> None:
-    """Delete one row. Raises NotThere."""
-    if not _rows().filter(digest=digest).only("pk").delete()[0]:
+def delete(digest: UUID, created_at: datetime | None = None) -> None:
+    """Delete the rows with this digest, or only the one of this moment. Raises NotThere."""
+    rows = _rows().filter(digest=digest)
+    if created_at is not None:
+        rows = rows.filter(created_at=created_at)
+    if not rows.only("pk").delete()[0]:
         raise NotThere

@@ -289,7 +289,7 @@ class Migration(migrations.Migration):
             name='KeptResponse',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.UUIDField(editable=False, unique=True)),
+                ('digest', models.UUIDField(editable=False)),
                 ('response_id', models.CharField(max_length=255, verbose_name='response id')),
                 ('model', models.CharField(max_length=200, verbose_name='model')),
                 ('created_at', native_api.models.fields.MomentField(verbose_name='created at')),
@@ -306,6 +306,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'kept responses',
                 'ordering': ('-id',),
                 'indexes': [models.Index(fields=['user', 'id'], name='native_kept_user'), models.Index(fields=['api_key', 'id'], name='native_kept_key'), models.Index(fields=['created_at'], name='native_kept_created')],
+                'constraints': [models.UniqueConstraint(fields=('digest', 'created_at'), name='native_kept_once')],
             },
         ),
         migrations.CreateModel(

@@ -33,12 +33,13 @@ class KeptResponse(models.Model):
 
     It belongs to a user, or to an API key if the caller has no user, and is deleted with it.
     `digest` is made of the caller and `response_id`, so callers cannot see, replace or block each
-    other's. `ancestors` are the primary keys of the earlier turns of its conversation, the first
-    one first; `history_bytes` is the JSON of the items of all these turns and its own. `items` are
-    those of its turn, and `response` is the rest of the response, both encrypted.
+    other's. Some providers repeat their ids: then the newest row is meant. `ancestors` are the
+    primary keys of the earlier turns of its conversation, the first one first; `history_bytes` is
+    the JSON of the items of all these turns and its own. `items` are those of its turn, and
+    `response` is the rest of the response, both encrypted.
     """
 
-    digest = models.UUIDField(unique=True, editable=False)
+    digest = models.UUIDField(editable=False)
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,
@@ -69,6 +70,9 @@ class KeptResponse(models.Model):
         verbose_name = _("kept response")
         verbose_name_plural = _("kept responses")
         ordering = ("-id",)
+        constraints = [
+            models.UniqueConstraint(fields=["digest", "created_at"], name="native_kept_once")
+        ]
         indexes = [
             models.Index(fields=["user", "id"], name="native_kept_user"),
             models.Index(fields=["api_key", "id"], name="native_kept_key"),

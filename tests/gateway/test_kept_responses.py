@@ -139,10 +139,15 @@ class TestWhoseTheyAre:
         assert not keep(bob, "resp_2", "two?", "two", "resp_1")
         assert_gone(bob, "resp_2")
 
-    def test_an_id_that_the_caller_has_is_not_kept_again(self, alice: Caller) -> None:
+    def test_an_id_that_a_provider_repeats_means_the_newest(self, alice: Caller) -> None:
         assert keep(alice, "resp_1", "one?", "one")
-        assert not keep(alice, "resp_1", "two?", "two")
-        assert load(alice, "resp_1") == ["one?", "one"]
+        assert keep(alice, "resp_1", "two?", "two", "resp_1")
+        assert keep(alice, "resp_1", "three?", "three", "resp_1")
+        assert load(alice, "resp_1") == ["one?", "one", "two?", "two", "three?", "three"]
+        assert run(kept_responses.get(alice, "resp_1"))["output"] == [says("three")]
+        assert run(kept_responses.load_items(alice, ["msg_1"])) == {"msg_1": says("three")}
+        run(kept_responses.delete(alice, "resp_1"))
+        assert_gone(alice, "resp_1")
 
     def test_a_user_has_them_with_every_key(self, alice: Caller) -> None:
         first, _ = create_keys(alice)

@@ -1,0 +1,185 @@
+"""Conversations that refer to what the site keeps, with every wire, through a site of two
+processes: by the id of the response before, and by the ids of single items, as the AI SDK does."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import openai
+import pytest
+
+from tests.clients.conftest import MODELS, WIRE_NAMES
+from tests.clients.model import (
+    COMPARE,
+    CONCLUSION,
+    DEGREES,
+    GOODBYE,
+    SYSTEM,
+    THANKS,
+    ModelInput,
+    ModelOutput,
+)
+from tests.clients.wires import WIRES
+from tests.clients.wires.base import ScriptedModel
+from tests.scripted_provider import Exchange, running_upstream
+from tests.servers import Site, make_template, running_site
+
+WEATHER: Any = {
+    "type": "function",
+    "name": "weather",
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+        "additionalProperties": False,
+    },
+    "strict": True,
+}
+DIFFERENCE: Any = {
+    "type": "function",
+    "name": "difference",
+    "parameters": {
+        "type": "object",
+        "properties": {"warmer": {"type": "integer"}, "colder": {"type": "integer"}},
+        "required": ["warmer", "colder"],
+        "additionalProperties": False,
+    },
+    "strict": True,
+}
+
+Ask = Callable[..., Any]
+Continue = Callable[[Any, list[Any], list[Any]], dict[str, Any]]
+"""The response, what the conversation has been so far, and the new items -> how to go on."""
+
+
+REPEATED_IDS = ("chatcmpl-1", "msg_1", "reply-1", "response-1", "resp_1")
+"""Of the replies of the scripted wires."""
+
+
+class UniqueIds(ScriptedModel):
+    """A scripted model whose replies have ids of their own, as those of providers have."""
+
+    async def _send(self, exchange: Exchange, model_input: ModelInput, output: ModelOutput) -> None:
+        own = f'{uuid4().hex}"'.encode()
+
+        def make_unique(data: bytes) -> bytes:
+            for repeated in REPEATED_IDS:
+                data = data.replace(f'"{repeated}"'.encode(), f'"{repeated}-'.encode() + own)
+            return data
+
+        whole, piece = exchange.whole, exchange.piece
+        exchange.whole = lambda body, *more: whole(make_unique(body), *more)  # type: ignore[method-assign]
+        exchange.piece = lambda data: piece(make_unique(data))  # type: ignore[method-assign]
+        await super()._send(exchange, model_input, output)
+
+
+@pytest.fixture(scope="module")
+def upstreams() -> Iterator[dict[str, tuple[str, ScriptedModel]]]:
+    with contextlib.ExitStack() as stack:
+        providers = {}
+        for name in WIRE_NAMES:
+            server, scripted = stack.enter_context(running_upstream()), UniqueIds(WIRES[name]())
+            server.default_script = scripted
+            providers[name] = (server.url, scripted)
+        yield providers
+
+
+@pytest.fixture(scope="module")
+def keeping_site(
+    upstreams: dict[str, tuple[str, ScriptedModel]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    folder: Path = tmp_path_factory.mktemp("kept")
+    key = make_template(folder)
+    settings = {
+        "PROVIDERS": {
+            name: scripted.wire.build_settings(url) for name, (url, scripted) in upstreams.items()
+        },
+        "RESPONSES": {"STORE": True},
+        "ATTEMPTS": {"RETRIES": 0},
+        "THROTTLE_RATES": {"caller": "100000/m", "failed_auth": "100000/m"},
+    }
+    with running_site("gunicorn-sync", folder, folder, key, settings) as running:
+        yield running
+
+
+@pytest.fixture
+def sdk(keeping_site: Site) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(
+        base_url=f"{keeping_site.url}/v1", api_key=keeping_site.key, max_retries=0, timeout=60
+    ) as client:
+        yield client
+
+
+@pytest.fixture(params=MODELS, ids=lambda pair: "-".join(pair))
+def model(
+    request: pytest.FixtureRequest, upstreams: dict[str, tuple[str, ScriptedModel]]
+) -> tuple[str, ScriptedModel]:
+    """The model for a client, and the provider behind it."""
+    wire, name = request.param
+    scripted = upstreams[wire][1]
+    scripted.inputs.clear()
+    scripted.refusals.clear()
+    return f"{wire}/{name}", scripted
+
+
+def complete(client: openai.OpenAI, **request: Any) -> Any:
+    return client.responses.create(**request)
+
+
+def streamed(client: openai.OpenAI, **request: Any) -> Any:
+    with client.responses.stream(**request) as stream:
+        return stream.get_final_response()
+
+
+def by_previous_response(response: Any, before: list[Any], new: list[Any]) -> dict[str, Any]:
+    return {"previous_response_id": response.id, "input": new}
+
+
+def by_item_references(response: Any, before: list[Any], new: list[Any]) -> dict[str, Any]:
+    """As the AI SDK does: everything again, but the model's items only by their ids."""
+    references = [{"type": "item_reference", "id": item.id} for item in response.output]
+    return {"input": [*before, *references, *new]}
+
+
+@pytest.mark.parametrize("go_on", [by_previous_response, by_item_references])
+@pytest.mark.parametrize("ask", [complete, streamed])
+def test_a_conversation_with_tools(
+    model: tuple[str, ScriptedModel], sdk: openai.OpenAI, ask: Ask, go_on: Continue
+) -> None:
+    name, upstream = model
+    fixed = {
+        "model": name,
+        "instructions": SYSTEM,
+        "tools": [WEATHER, DIFFERENCE],
+        "reasoning": {"effort": "low", "summary": "auto"},
+    }
+    request: dict[str, Any] = {"input": [{"role": "user", "content": COMPARE}]}
+    response = ask(sdk, **fixed, **request)
+    while calls := [item for item in response.output if item.type == "function_call"]:
+        assert response.store is True
+        request = go_on(response, request["input"], [run_tool(call) for call in calls])
+        response = ask(sdk, **fixed, **request)
+    assert response.output_text == CONCLUSION
+    thanks = [{"role": "user", "content": THANKS}]
+    response = ask(sdk, **fixed, **go_on(response, request["input"], thanks))
+    assert response.output_text == GOODBYE
+    assert upstream.refusals == []
+    assert [len(each.turns) for each in upstream.inputs] == [1, 3, 5, 7]
+    if upstream.wire.can_think(name.partition("/")[2]):
+        last = [turn.thoughts for turn in upstream.inputs[-1].turns if turn.role == "model"]
+        assert all(last), "every thought comes back to the model"
+
+
+def run_tool(call: Any) -> dict[str, Any]:
+    arguments = json.loads(call.arguments)
+    output = (
+        json.dumps({"celsius": DEGREES[arguments["city"]]})
+        if call.name == "weather"
+        else str(arguments["warmer"] - arguments["colder"])
+    )
+    return {"type": "function_call_output", "call_id": call.call_id, "output": output}
