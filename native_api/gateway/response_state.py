@@ -72,11 +72,13 @@ async def resolve_state(data: Json, caller: Caller) -> ResolvedInput:
     history = History([], 0)
     if previous is not None:
         history = await kept_responses.load_measured_history(caller, previous)
+    is_kept = _is_to_be_kept(data, caller)
+    body = _make_body(data, [*history.items, *items]) if previous or references else data
     return ResolvedInput(
-        _make_body(data, [*history.items, *items]) if previous or references else data,
+        _without_store(body) if is_kept else body,
         items,
         previous,
-        _is_to_be_kept(data, caller),
+        is_kept,
         len(history.items),
         history.size + added,
     )
@@ -91,6 +93,12 @@ def _make_body(data: Json, items: list[Any]) -> Json:
     body = {**data, "input": items}
     body.pop("previous_response_id", None)
     return body
+
+
+def _without_store(body: Json) -> Json:
+    """`store: true` is done here, so no provider has to leave it out and report that. For one that
+    may store, it is the default."""
+    return {name: value for name, value in body.items() if name != "store"}
 
 
 def _list_items(written: Any) -> list[Any]:

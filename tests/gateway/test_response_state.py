@@ -78,7 +78,7 @@ class TestAtASiteThatKeepsResponses:
     def test_a_request_without_references_stays_as_it_is(self, alice: Caller) -> None:
         body = {"model": "m", "input": "And now?", "conversation": None, "background": False}
         resolved = run(resolve_state(body, alice))
-        assert resolved.body is body
+        assert resolved.body == body
         assert resolved.input_items == [OWN]
         assert resolved.previous_response_id is None
 
@@ -90,6 +90,11 @@ class TestAtASiteThatKeepsResponses:
         assert resolve(alice, input="Hi", **sent).keep is is_kept
         assert resolve(make_key_alone("one"), input="Hi", **sent).keep is is_kept
         assert not resolve(Caller(), input="Hi", **sent).keep
+
+    def test_no_provider_is_asked_for_what_is_done_here(self, alice: Caller) -> None:
+        assert resolve(alice, input="Hi", store=True).body == {"input": "Hi"}
+        kept_nowhere = {"input": "Hi", "store": False}
+        assert resolve(alice, **kept_nowhere).body == kept_nowhere
 
     def test_an_unknown_response(self, alice: Caller, bob: Caller) -> None:
         for caller, identity in ((alice, "resp_9"), (bob, "resp_2"), (Caller(), "resp_2")):
