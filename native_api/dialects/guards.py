@@ -129,8 +129,8 @@ def guard_parser(cls: type) -> None:
     _replace_methods(cls, guard_chunks, "feed", "close")
 
 
-def guard_editor(cls: type) -> None:
-    _replace_methods(cls, guard_events, "feed", "close")
+def guard_editor(cls: Any) -> None:
+    _replace_methods(cls, guard_events, *cls.guarded)
 
 
 def _replace_methods(cls: type, replace: Callable[[Any], Any], *names: str) -> None:

@@ -78,6 +78,8 @@ class StreamEditor(ABC):
     Chat Completions, where `usage_event` does that."""
     is_stamped: ClassVar[bool] = True
     """Whether the events are unified chunks, whose head and ids the gateway completes."""
+    guarded: ClassVar[tuple[str, ...]] = ("feed", "close")
+    """The methods that raise only UpstreamError, whatever a provider sends."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)

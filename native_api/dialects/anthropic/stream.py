@@ -8,15 +8,17 @@ an unknown type are ignored.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from native_api.dialects.anthropic.errors import read_reply_error
 from native_api.dialects.anthropic.reply import finish_reply
 from native_api.dialects.anthropic.reply_builder import ReplyBuilder
 from native_api.dialects.anthropic.usage import read_service_tier, read_usage, update_counts
+from native_api.dialects.shared.deltas import join_deltas
 from native_api.dialects.shared.errors import build_truncation_error
 from native_api.dialects.shared.frames import build_chunk
+from native_api.dialects.shared.text_events import Add, TextEvents
 from native_api.dialects.streams import StreamParser, parse_event
 from native_api.types import ChatCompletionChunk, Event, Json
 
@@ -24,6 +26,8 @@ from native_api.types import ChatCompletionChunk, Event, Json
 class AnthropicStream(StreamParser):
     def __init__(self) -> None:
         self._builder = ReplyBuilder()
+        self.texts = TextEvents()
+        """The events that an editor passed on without having them parsed."""
         self._counts: Json = {}
         self._model = ""
         self._tier: str | None = None
@@ -41,26 +45,27 @@ class AnthropicStream(StreamParser):
         event_type = data.get("type") or event_type
         if event_type == "error":
             raise read_reply_error({**data, "type": "error"})
+        passed = [chunk for delta in self.texts.take() for chunk in self._deliver(delta)]
         handler = EVENT_HANDLERS.get(event_type)
-        return handler(self, data) if handler else ()
+        return [*passed, *(handler(self, data) if handler else ())]
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self.is_finished:
             raise build_truncation_error()
         return ()
 
-    def build_adder(self, data: Json) -> Callable[[str], Iterable[Json]] | None:
+    def build_adder(self, data: Json) -> Add | None:
         """What adds more of the text whose delta this event is, and returns the deltas; None for
         any other event."""
         piece = _read_object(data.get("delta"))
         kind, index = piece.get("type"), data.get("index", 0)
         if kind not in TEXT_MEMBERS or self.is_finished:
             return None
-        add, member = self._builder.add, TEXT_MEMBERS[kind]
-        return lambda text: (add(index, {"type": kind, member: text}),)
+        member = TEXT_MEMBERS[kind]
+        return lambda text: (self._builder.add(index, {"type": kind, member: text}),)
 
     def pending_delta(self) -> Json:
-        return self._builder.pending()
+        return join_deltas([self._builder.pending(), *self.texts.take()])
 
     # --- events ----------------------------------------------------------------------------------
 

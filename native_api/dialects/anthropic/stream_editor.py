@@ -14,30 +14,23 @@ from typing import Any
 from native_api.dialects.anthropic.blocks import read_string
 from native_api.dialects.anthropic.forward import mark_block
 from native_api.dialects.anthropic.stream import TEXT_MEMBERS, AnthropicStream
-from native_api.dialects.shared.delta_events import DeltaReader
-from native_api.dialects.shared.forwarded_events import forward_event, join_chunks
 from native_api.dialects.shared.issuers import MARK
-from native_api.dialects.streams import StreamEditor, parse_event
+from native_api.dialects.shared.wire_editor import WireEditor, forward_event, join_chunks
+from native_api.dialects.streams import parse_event
 from native_api.types import NO_CHUNK, Event, ForwardedEvent, Json
 
 DELTA, END = "content_block_delta", "message_stop"
 
 
-class AnthropicStreamEditor(StreamEditor):
-    is_stamped = False
+class AnthropicStreamEditor(WireEditor):
     parser: AnthropicStream
 
     def __init__(self, parser: AnthropicStream, issuer: str) -> None:
-        super().__init__(parser)
-        self._issuer = issuer
-        self._texts = DeltaReader()
+        super().__init__(parser, parser.texts, issuer)
         self._signature: ForwardedEvent | None = None
         """The pieces of a signature so far."""
 
-    def feed(self, event: Event) -> Sequence[ForwardedEvent]:
-        known = self._texts.read(event.data) if self._signature is None else None
-        if known is not None:
-            return (known,)
+    def read_event(self, event: Event) -> Sequence[ForwardedEvent]:
         parsed = parse_event(event)
         if not isinstance(parsed, dict):
             return ()
@@ -47,9 +40,7 @@ class AnthropicStreamEditor(StreamEditor):
             return self._hold_signature(chunk, parsed)
         forwarded = forward_event(chunk, event, parsed, self._mark(parsed))
         if forwarded.type == END or self.last_events:
-            self._texts.stop()
-            self.last_events = [*self.last_events, forwarded]
-            return ()
+            return self.end(forwarded)
         member = TEXT_MEMBERS.get(str(delta.get("type")))
         if member is not None:
             self._texts.learn(forwarded, member, self.parser.build_adder(parsed))
@@ -63,6 +54,7 @@ class AnthropicStreamEditor(StreamEditor):
 
     def _hold_signature(self, chunk: Any, event: Json) -> Sequence[ForwardedEvent]:
         """Keep a piece of a signature until the next event of the message."""
+        self._texts.pause()
         held, delta = self._signature, event["delta"]
         if held is None or held.edited is None or held.edited.get("index") != event.get("index"):
             taken = self._take_signature()

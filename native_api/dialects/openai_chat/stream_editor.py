@@ -20,7 +20,7 @@ from typing import Any, Final
 from native_api.dialects.openai_chat.choice import ChoiceBuilder
 from native_api.dialects.openai_chat.sameness import are_same_choices, is_same
 from native_api.dialects.openai_chat.stream import OpenAIStream, parse_chunk
-from native_api.dialects.openai_chat.text_events import TextPattern, learn_pattern
+from native_api.dialects.openai_chat.text_events import ContentPattern, learn_pattern
 from native_api.dialects.shared.errors import is_error
 from native_api.dialects.streams import StreamEditor
 from native_api.types import Event, ForwardedEvent, Json
@@ -46,7 +46,7 @@ class OpenAIStreamEditor(StreamEditor):
         self._head: Json | None = None
         """The head of all chunks; empty if the provider's is not complete."""
         self._held: list[ForwardedEvent] = []
-        self._pattern: TextPattern | None = None
+        self._pattern: ContentPattern | None = None
         self._pattern_index = 0
         self._text_choice: ChoiceBuilder | None = None
         """The choice of the pattern; None while its text would have to be read by `parser`."""

@@ -28,8 +28,10 @@ from native_api.dialects.openai_responses.reply import (
 )
 from native_api.dialects.openai_responses.reply_builder import ReplyBuilder
 from native_api.dialects.openai_responses.usage import read_usage
+from native_api.dialects.shared.deltas import join_deltas
 from native_api.dialects.shared.errors import build_truncation_error, is_error, read_embedded_error
 from native_api.dialects.shared.json_values import read_objects
+from native_api.dialects.shared.text_events import Add, TextEvents
 from native_api.dialects.streams import StreamParser, parse_event
 from native_api.exceptions import UpstreamError
 from native_api.types import ChatCompletionChunk, Event, Json
@@ -38,6 +40,8 @@ from native_api.types import ChatCompletionChunk, Event, Json
 class ResponsesStream(StreamParser):
     def __init__(self) -> None:
         self._reply = ReplyBuilder()
+        self.texts = TextEvents()
+        """The events that an editor passed on without having them parsed."""
         self._head: Json = {"id": "", "created": 0, "model": ""}
         self._reply_fields: Json = {}
         self.has_ended = False
@@ -57,15 +61,16 @@ class ResponsesStream(StreamParser):
         kind = data.get("type") or event_type
         if self.has_ended:
             return []
+        passed = [self._build_chunk(delta) for delta in self.texts.take()]
         if kind == "error" or (not kind and is_error(data)):
             raise read_reply_error(data)
         handler = HANDLERS.get(kind)
         if handler is None:
             self._keep_piece(data)
-            return []
-        return [self._build_chunk(delta) for delta in handler(self, data) if delta]
+            return passed
+        return [*passed, *(self._build_chunk(delta) for delta in handler(self, data) if delta)]
 
-    def build_adder(self, data: Json) -> Callable[[str], Iterable[Json]] | None:
+    def build_adder(self, data: Json) -> Add | None:
         """What adds more of the text whose delta this event is, and returns the deltas; None for
         any other event."""
         if not isinstance(data.get("delta"), str) or data.get("logprobs"):
@@ -91,7 +96,8 @@ class ResponsesStream(StreamParser):
 
     def pending_delta(self) -> Json:
         pending = ["".join(pieces) for pieces in self._pending_pieces.values()]
-        return {"provider_content": [{"block": {"pending": [*pending, *self._reply.pending()]}}]}
+        blocks = [{"block": {"pending": [*pending, *self._reply.pending()]}}]
+        return join_deltas([{"provider_content": blocks}, *self.texts.take()])
 
     # --- the response itself ---------------------------------------------------------------------
 

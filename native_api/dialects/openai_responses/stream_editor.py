@@ -13,28 +13,21 @@ from typing import Final
 
 from native_api.dialects.openai_responses.forward import mark_item, mark_response
 from native_api.dialects.openai_responses.stream import ResponsesStream
-from native_api.dialects.shared.delta_events import DeltaReader
-from native_api.dialects.shared.forwarded_events import forward_event, join_chunks
-from native_api.dialects.streams import StreamEditor, parse_event
+from native_api.dialects.shared.wire_editor import WireEditor, forward_event, join_chunks
+from native_api.dialects.streams import parse_event
 from native_api.types import Event, ForwardedEvent, Json
 
 ENCRYPTED: Final = '"encrypted_content"'
 
 
-class ResponsesStreamEditor(StreamEditor):
-    is_stamped = False
+class ResponsesStreamEditor(WireEditor):
     parser: ResponsesStream
 
     def __init__(self, parser: ResponsesStream, issuer: str) -> None:
-        super().__init__(parser)
-        self._issuer = issuer
-        self._texts = DeltaReader()
+        super().__init__(parser, parser.texts, issuer)
 
-    def feed(self, event: Event) -> Sequence[ForwardedEvent]:
+    def read_event(self, event: Event) -> Sequence[ForwardedEvent]:
         data, parser = event.data, self.parser
-        known = self._texts.read(data)
-        if known is not None:
-            return (known,)
         if data.strip() == "[DONE]":
             return ()
         parsed = parse_event(event)
@@ -42,9 +35,7 @@ class ResponsesStreamEditor(StreamEditor):
         edited = self._mark(parsed) if ENCRYPTED in data else parsed
         forwarded = forward_event(chunk, event, parsed, edited)
         if parser.has_ended:
-            self._texts.stop()
-            self.last_events = [*self.last_events, forwarded]
-            return ()
+            return self.end(forwarded)
         self._texts.learn(forwarded, "delta", parser.build_adder(parsed))
         return (forwarded,)
 

@@ -7,6 +7,7 @@ comes once, at the end.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from native_api.types import Json
@@ -35,6 +36,14 @@ def extend_delta(delta: Json, later: Json) -> None:
     for name, value in later.items():
         present = delta.get(name)
         delta[name] = value if present is None else present + value
+
+
+def join_deltas(deltas: Iterable[Json]) -> Json:
+    """One delta with all that these say."""
+    joined: Json = {}
+    for delta in deltas:
+        extend_delta(joined, delta)
+    return joined
 
 
 def _add_call(calls: list[Json], piece: Json) -> None:

@@ -19,6 +19,9 @@ from native_api.dialects.shared.nesting import MAX_UNCHECKED_LENGTH, check_depth
 from native_api.exceptions import UpstreamError
 from native_api.types import Event
 
+new_tuple: Final = tuple.__new__
+"""Makes a named tuple in half the time."""
+
 MAX_EVENT_BYTES: Final = 32 * 1024 * 1024
 
 
@@ -148,16 +151,32 @@ class SSEDecoder:
 
 
 def _whole_events(data: bytes, max_length: int) -> list[Event] | None:
-    """The events of a piece that holds nothing but whole, short events of one `data` line, as most
-    pieces do. None for any other."""
+    """The events of a piece that holds nothing but whole, short events of one `data` line, or of an
+    `event` line before it, as most pieces do. None for any other."""
     if b"\r" in data or not data.endswith(b"\n\n"):
         return None
     lines = data.decode("utf-8", "replace").split("\n")
     if any(lines[1::2]):
-        return None
+        return _named_events(lines, max_length)
     events = []
     for line in lines[:-2:2]:
         if len(line) > max_length or line[:6] != "data: ":
             return None
-        events.append(Event("", line[6:]))
+        events.append(new_tuple(Event, ("", line[6:])))
+    return events
+
+
+def _named_events(lines: list[str], max_length: int) -> list[Event] | None:
+    """The same for lines by threes: a type, its data, and nothing."""
+    if len(lines) % 3 != 1 or any(lines[2::3]):
+        return None
+    events, known, kind = [], "", ""
+    for name, line in zip(lines[:-1:3], lines[1::3], strict=True):
+        if name != known:
+            if name[:7] != "event: ":
+                return None
+            known, kind = name, name[7:]
+        if len(line) > max_length or line[:6] != "data: ":
+            return None
+        events.append(new_tuple(Event, (kind, line[6:])))
     return events
