@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import struct
 from collections.abc import Mapping
@@ -42,3 +43,8 @@ def exception(name: str, body: Any) -> bytes:
         ":message-type": "exception",
     }
     return message(headers, json.dumps(body).encode())
+
+
+def wrap_event(data: Any) -> dict[str, str]:
+    """The payload of a `chunk` with an event of Anthropic's, as InvokeModel sends it."""
+    return {"bytes": base64.b64encode(json.dumps(data).encode()).decode(), "p": "abcdefgh"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from native_api.dialects.anthropic.bedrock import AnthropicBedrock
 from native_api.dialects.anthropic.dialect import Anthropic
 from native_api.dialects.anthropic.vertex import AnthropicVertex
 from native_api.dialects.base import Dialect
@@ -34,6 +35,7 @@ from native_api.types.registry import Registry
 __all__ = [
     "DIALECTS",
     "Anthropic",
+    "AnthropicBedrock",
     "AnthropicVertex",
     "Bedrock",
     "Cohere",
@@ -67,6 +69,7 @@ DIALECTS: Final[Registry[Dialect]] = Registry(
         "openai_responses": OpenAIResponses(),
         "anthropic": Anthropic(),
         "anthropic_vertex": AnthropicVertex(),
+        "anthropic_bedrock": AnthropicBedrock(),
         "gemini": Gemini(),
         "bedrock": Bedrock(),
         "cohere": Cohere(),

@@ -46,9 +46,13 @@ def _method_errors(dialect: type[Dialect]) -> Iterator[tuple[str, str]]:
     missing = sorted(dialect.__abstractmethods__)
     if missing:
         yield f"has no {_join(missing)}", f"Every dialect has these methods. {DOCS_HINT}"
-    if dialect.wire and dialect.forward is Dialect.forward:
+    if (
+        dialect.wire
+        and dialect.forward is Dialect.forward
+        and dialect.edit_client_body is Dialect.edit_client_body
+    ):
         yield (
-            f"has the wire {dialect.wire!r}, but no forward",
+            f"has the wire {dialect.wire!r}, but no edit_client_body",
             "Write it, or leave `wire` out: then requests are translated.",
         )
 

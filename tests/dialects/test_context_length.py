@@ -184,6 +184,7 @@ OTHER_MESSAGES = [
     "The context is large, but acceptable.",
 ]
 
+AMAZONS = ("bedrock", "anthropic_bedrock")
 TARGETS = {name: Target(Provider("p", name, "https://example.com/v1"), "m") for name in DIALECTS}
 
 
@@ -193,7 +194,7 @@ def in_words_of(name: str, message: str) -> Any:
         return {"type": "error", "error": {"type": "invalid_request_error", "message": message}}
     if name == "gemini":
         return {"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}
-    if name == "bedrock":
+    if name in AMAZONS:
         return {"__type": "ValidationException", "message": message}
     if name == "cohere":
         return {"id": "e", "message": message}
@@ -211,7 +212,7 @@ def read_reply_error(name: str, body: Any) -> UpstreamError:
 
 
 def read_event_error(name: str, body: Any) -> UpstreamError:
-    types = {"bedrock": "validationException", "openai_responses": "error"}
+    types = {**dict.fromkeys(AMAZONS, "validationException"), "openai_responses": "error"}
     data = {"type": "error", **body} if name == "openai_responses" else body
     parser = DIALECTS[name].stream(TARGETS[name])
     return catch(lambda: list(parser.feed(Event(types.get(name, ""), json.dumps(data)))))
@@ -267,7 +268,7 @@ def test_an_error_of_the_account_or_the_rate_is_not_one_of_length(status: int) -
 @each("name", DIALECTS)
 def test_a_providers_429_is_not_taken_for_one_of_the_gateway(name: str) -> None:
     error = read_status_error(name, in_words_of(name, "Slow down."), 429)
-    if name == "bedrock":  # Its status is that of the exception's name.
+    if name in AMAZONS:  # Their status is that of the exception's name.
         error = read_status_error(name, {"__type": "ThrottlingException", "message": "Slow down."})
     assert (error.status, error.code) == (429, "rate_limit_exceeded")
     assert error.message == "The provider limits its use (429), not this gateway: Slow down."

@@ -87,7 +87,7 @@ def test_what_is_left_out_is_named(left_out: tuple[str, ...], message: str) -> N
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"wire": "acme"}, "Variant has the wire 'acme', but no forward"),
+        ({"wire": "acme"}, "Variant has the wire 'acme', but no edit_client_body"),
         ({"framing": "xml"}, "Variant has an unknown framing 'xml'"),
         ({"renamed_fields": ["max_tokens"]}, "Variant has no renamed_fields"),
         ({"omitted_fields": ["user", "metadata"]}, "Variant has no omitted_fields"),

@@ -18,6 +18,7 @@ HI = [{"role": "user", "content": "Hi"}]
 MODELS = {
     "anthropic": "claude-sonnet-4-5",
     "anthropic_vertex": "claude-sonnet-4-5",
+    "anthropic_bedrock": "anthropic.claude-sonnet-4-5-20250929-v1:0",
     "bedrock": "anthropic.claude-sonnet-4-5-20250929-v1:0",
     "cohere": "command-a-reasoning-08-2025",
     "gemini": "gemini-2.5-flash",
@@ -66,6 +67,7 @@ def test_every_field_has_a_value_here() -> None:
 TOP_K: dict[str, Any] = {
     "anthropic": {"top_k": 20},
     "anthropic_vertex": {"top_k": 20},
+    "anthropic_bedrock": {"top_k": 20},
     "bedrock": {"additionalModelRequestFields": {"top_k": 20}},
     "cohere": {"k": 20},
     "gemini": {"generationConfig": {"maxOutputTokens": 40_000, "topK": 20}},
@@ -259,6 +261,7 @@ def test_reasoning_in_other_words_is_the_effort(
 BUDGETS: dict[str, dict[str, Any]] = {
     "anthropic": {"thinking": {"type": "enabled", "budget_tokens": 3000}},
     "anthropic_vertex": {"thinking": {"type": "enabled", "budget_tokens": 3000}},
+    "anthropic_bedrock": {"thinking": {"type": "enabled", "budget_tokens": 3000}},
     "bedrock": {
         "additionalModelRequestFields": {"thinking": {"type": "enabled", "budget_tokens": 3000}}
     },

@@ -28,6 +28,7 @@ SECRET = "c2lnbmVk"
 MODELS = {
     "anthropic": "claude-sonnet-4-6",
     "anthropic_vertex": "claude-sonnet-4-6",
+    "anthropic_bedrock": "anthropic.claude-sonnet-4-6",
     "bedrock": "anthropic.claude-sonnet-4-6",
     "gemini": "gemini-3-pro-preview",
     "openai_responses": "gpt-5.4",

@@ -12,6 +12,7 @@ from native_api.dialects import DIALECTS
 from native_api.dialects.shared.token_counts import join_counts, join_usage, read_count
 from native_api.types import Event, Provider, Target
 from native_api.upstream.decoders import DECODERS
+from tests.aws_eventstream_writer import wrap_event
 from tests.cases import for_each
 from tests.recorded_cases import build_target, read_stream, with_members, with_streams
 from tests.usage.usage_factory import make_usage
@@ -32,6 +33,7 @@ OPENAI = {"usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 
 ZEROS: dict[str, tuple[str, Any]] = {
     "anthropic": ("message_delta", {"type": "message_delta", "delta": {}, **ANTHROPIC}),
     "anthropic_vertex": ("message_delta", {"type": "message_delta", "delta": {}, **ANTHROPIC}),
+    "anthropic_bedrock": ("chunk", wrap_event({"type": "message_delta", "delta": {}, **ANTHROPIC})),
     "bedrock": (
         "metadata",
         {

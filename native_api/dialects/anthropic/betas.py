@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from operator import is_not
 from typing import Any, Final
 
 from native_api.exceptions import InvalidRequest, UnsupportedField
@@ -47,12 +48,18 @@ BETA_BY_FIELD: Final[Mapping[tuple[str, ...], str]] = {
 `types/beta/message_create_params.py`)."""
 
 REFUSED_BY_VERTEX: Final = (
-    "advisor-tool", "code-execution", "fast-mode", "files-api", "mcp-client", "skills",
-    "web-fetch",
+    "advisor-tool", "code-execution", "fast-mode", "files-api", "mcp-client",
+    "prompt-caching-scope", "skills", "web-fetch",
 )  # fmt: skip
 """How the betas begin that Claude on Vertex AI does not have. It answers 400 to an unknown one, and
 to a field whose beta is missing: both go together. Source, for Bedrock as well:
 litellm/anthropic_beta_headers_config.json of https://github.com/BerriAI/litellm (2026-11)."""
+
+REFUSED_BY_INVOKE: Final = (
+    *REFUSED_BY_VERTEX, "claude-code", "oauth", "structured-outputs", "thinking-token-count",
+    "token-efficient-tools", "web-search",
+)  # fmt: skip
+"""The same of Bedrock's InvokeModel, "invalid beta flag"."""
 
 REFUSED_BY_CONVERSE: Final = (*REFUSED_BY_VERTEX, "compact", "context-management")
 """The same of Bedrock's Converse, "invalid beta flag"
@@ -67,6 +74,10 @@ BETA_HEADER: Final = "anthropic-beta"
 BETA_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 """What may stand between the commas of a header. Anthropic's names consist of letters, digits and
 dashes; a new name works on its first day."""
+
+CACHE_SCOPE_BETA: Final = "prompt-caching-scope"
+CACHED_FIELDS: Final = frozenset({"cache_control", "system", "messages", "tools"})
+"""Fields with a `cache_control`, or with blocks that have one."""
 
 MAX_BETAS: Final = 50
 
@@ -124,8 +135,37 @@ def drop_refused_betas(body: Json, refused: tuple[str, ...]) -> list[str]:
         if beta.startswith(refused) and _find_member(body, path)
     ]
     _refuse_items(body, refused)
+    if CACHE_SCOPE_BETA in refused and _drop_cache_scopes(body):
+        dropped.append("cache_control.scope")
     body["betas"] = [beta for beta in body["betas"] if not beta.startswith(refused)]
     return [*dropped, "betas"]
+
+
+def _drop_cache_scopes(body: Json) -> bool:
+    """Remove the scope of every `cache_control`, which only a beta has. Returns whether there are
+    any.
+
+    Objects around one are copied, because they are the client's.
+    """
+    edited = {name: _without_scope(body[name]) for name in CACHED_FIELDS & body.keys()}
+    changed = {name: value for name, value in edited.items() if value is not body[name]}
+    body.update(changed)
+    return bool(changed)
+
+
+def _without_scope(value: Any) -> Any:
+    """The value without scopes; itself if it has none."""
+    if isinstance(value, list):
+        items = [_without_scope(item) for item in value]
+        return items if any(map(is_not, items, value)) else value
+    if not isinstance(value, dict):
+        return value
+    if "scope" in value:
+        return {name: member for name, member in value.items() if name != "scope"}
+    edited = {
+        name: _without_scope(value[name]) for name in ("cache_control", "content") if name in value
+    }
+    return {**value, **edited} if any(edited[name] is not value[name] for name in edited) else value
 
 
 def _refuse_items(body: Json, refused: tuple[str, ...]) -> None:

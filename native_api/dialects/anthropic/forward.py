@@ -9,7 +9,7 @@ the model require. The rest goes on as it was written, with its betas. Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from native_api.dialects.anthropic.messages import THINKING_TYPES
@@ -147,18 +147,3 @@ def mark_block(block: Any, issuer: str) -> Any:
     ):
         return {**block, MARK: issuer}
     return block
-
-
-def refuse_remote_files(turns: Sequence[Mapping[str, Any]], reason: str) -> None:
-    """Raise UnsupportedField for a file that is not inline."""
-    for index, turn in enumerate(turns):
-        _refuse_in(turn.get("content"), f"messages[{index}].content", reason)
-
-
-def _refuse_in(blocks: Any, path: str, reason: str) -> None:
-    for index, block in enumerate(blocks if isinstance(blocks, list) else ()):
-        source = block.get("source") if isinstance(block, dict) else None
-        if isinstance(source, dict) and source.get("type") in ("url", "file"):
-            raise UnsupportedField(f"{path}[{index}].source", reason)
-        if isinstance(block, dict) and block.get("type") == "tool_result":
-            _refuse_in(block.get("content"), f"{path}[{index}].content", reason)

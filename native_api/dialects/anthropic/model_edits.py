@@ -20,6 +20,7 @@ from native_api.dialects.anthropic.models import (
 )
 from native_api.dialects.shared import client_bodies
 from native_api.dialects.shared.client_bodies import Path, find_member
+from native_api.dialects.shared.json_values import read_object
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.dialects.shared.provider_options import merge_options
 from native_api.types import Json, Target
@@ -95,7 +96,7 @@ def _fit_effort(fields: Json, abilities: Abilities, omitted: list[str]) -> None:
 
 def _fit_thinking(fields: Json, abilities: Abilities, omitted: list[str]) -> None:
     """Have the model think in the way that it can, or not at all."""
-    thinking: Json = client_bodies.read_object(fields.get("thinking"))
+    thinking: Json = read_object(fields.get("thinking"))
     kind = thinking.get("type")
     if kind == "disabled":
         _disable_thinking(fields, abilities, omitted)

@@ -18,6 +18,7 @@ from native_api.dialects.anthropic.usage import read_service_tier, read_usage, u
 from native_api.dialects.shared.deltas import join_deltas
 from native_api.dialects.shared.errors import build_truncation_error
 from native_api.dialects.shared.frames import build_chunk
+from native_api.dialects.shared.json_values import read_object
 from native_api.dialects.shared.text_events import Add, TextEvents
 from native_api.dialects.streams import StreamParser, parse_event
 from native_api.types import ChatCompletionChunk, Event, Json
@@ -57,7 +58,7 @@ class AnthropicStream(StreamParser):
     def build_adder(self, data: Json) -> Add | None:
         """What adds more of the text whose delta this event is, and returns the deltas; None for
         any other event."""
-        piece = _read_object(data.get("delta"))
+        piece = read_object(data.get("delta"))
         kind, index = piece.get("type"), data.get("index", 0)
         if kind not in TEXT_MEMBERS or self.is_finished:
             return None
@@ -70,7 +71,7 @@ class AnthropicStream(StreamParser):
     # --- events ----------------------------------------------------------------------------------
 
     def _on_message_start(self, data: Json) -> Sequence[ChatCompletionChunk]:
-        message = _read_object(data.get("message"))
+        message = read_object(data.get("message"))
         if self._is_started:
             return ()
         self._builder.reply_id = str(message.get("id") or "")
@@ -80,11 +81,11 @@ class AnthropicStream(StreamParser):
         return self._build_chunk({"content": ""})
 
     def _on_block_start(self, data: Json) -> Sequence[ChatCompletionChunk]:
-        block = _read_object(data.get("content_block"))
+        block = read_object(data.get("content_block"))
         return self._deliver(self._builder.start(data.get("index", 0), block))
 
     def _on_block_delta(self, data: Json) -> Sequence[ChatCompletionChunk]:
-        piece = _read_object(data.get("delta"))
+        piece = read_object(data.get("delta"))
         return self._deliver(self._builder.add(data.get("index", 0), piece))
 
     def _on_block_stop(self, data: Json) -> Sequence[ChatCompletionChunk]:
@@ -92,7 +93,7 @@ class AnthropicStream(StreamParser):
 
     def _on_message_delta(self, data: Json) -> Sequence[ChatCompletionChunk]:
         self._add_counts(data.get("usage"))
-        delta = _read_object(data.get("delta"))
+        delta = read_object(data.get("delta"))
         self._reply_fields |= data | delta
         return self._finish(delta["stop_reason"]) if delta.get("stop_reason") else ()
 
@@ -150,7 +151,3 @@ TEXT_MEMBERS: Final = {
     "input_json_delta": "partial_json",
 }
 """Type of a delta that is a piece of a text -> its member with the piece."""
-
-
-def _read_object(value: Any) -> Json:
-    return value if isinstance(value, dict) else {}

@@ -15,6 +15,7 @@ from native_api.dialects.anthropic.blocks import read_string
 from native_api.dialects.anthropic.forward import mark_block
 from native_api.dialects.anthropic.stream import TEXT_MEMBERS, AnthropicStream
 from native_api.dialects.shared.issuers import MARK
+from native_api.dialects.shared.json_values import read_object
 from native_api.dialects.shared.wire_editor import WireEditor, forward_event, join_chunks
 from native_api.dialects.streams import parse_event
 from native_api.types import NO_CHUNK, Event, ForwardedEvent, Json
@@ -35,7 +36,7 @@ class AnthropicStreamEditor(WireEditor):
         if not isinstance(parsed, dict):
             return ()
         chunk = join_chunks(self.parser.read(parsed, event.type))
-        delta = _read_delta(parsed)
+        delta = read_object(parsed.get("delta"))
         if delta.get("type") == "signature_delta":
             return self._hold_signature(chunk, parsed)
         forwarded = forward_event(chunk, event, parsed, self._mark(parsed))
@@ -81,8 +82,3 @@ class AnthropicStreamEditor(WireEditor):
         if not self.last_events:
             self.last_events = [ForwardedEvent(NO_CHUNK, None, END, {"type": END})]
         return self._take_signature()
-
-
-def _read_delta(event: Json) -> Json:
-    delta: Any = event.get("delta")
-    return delta if isinstance(delta, dict) else {}

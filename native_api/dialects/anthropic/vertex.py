@@ -8,16 +8,14 @@ Vertex AI answers "URL sources are not supported" to a file's URL
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from native_api.dialects.anthropic.betas import REFUSED_BY_VERTEX, drop_refused_betas
 from native_api.dialects.anthropic.dialect import Anthropic
-from native_api.dialects.anthropic.forward import refuse_remote_files
+from native_api.dialects.anthropic.remote_files import refuse_remote_files, refuse_remote_parts
 from native_api.dialects.anthropic.token_counting import build_vertex_count_request
 from native_api.dialects.shared import vertex_urls
 from native_api.dialects.shared.urls import check_path_segment
-from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json, Target, UpstreamRequest
 
 VERTEX_VERSION: Final = "vertex-2023-10-16"
@@ -39,8 +37,7 @@ class AnthropicVertex(Anthropic):
         return {}
 
     def build_body(self, chat: ChatRequest, target: Target, body: Json, omitted: list[str]) -> None:
-        for index, message in enumerate(chat["messages"]):
-            _refuse_remote_files(message, f"messages[{index}]")
+        refuse_remote_parts(chat["messages"], INLINE_ONLY)
         super().build_body(chat, target, body, omitted)
         del body["model"]
         body["anthropic_version"] = VERTEX_VERSION
@@ -59,15 +56,3 @@ class AnthropicVertex(Anthropic):
 
     def drop_refused(self, body: Json, target: Target) -> list[str]:
         return drop_refused_betas(body, REFUSED_BY_VERTEX)
-
-
-def _refuse_remote_files(message: Mapping[str, Any], path: str) -> None:
-    content = message.get("content")
-    for index, part in enumerate(content if isinstance(content, list) else ()):
-        url = (part.get("image_url") or {}).get("url") or "data:"
-        file = part.get("file") or {}
-        if not url.startswith("data:") or file.keys() & {"file_url", "file_id"}:
-            raise UnsupportedField(
-                f"{path}.content[{index}].{part['type']}",
-                INLINE_ONLY,
-            )

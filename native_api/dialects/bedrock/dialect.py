@@ -15,8 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final, cast
-from urllib.parse import quote
 
+from native_api.dialects.anthropic.bedrock import AnthropicBedrock
 from native_api.dialects.anthropic.betas import (
     REFUSED_BY_CONVERSE,
     betas_for_options,
@@ -24,6 +24,7 @@ from native_api.dialects.anthropic.betas import (
     drop_refused_betas,
 )
 from native_api.dialects.base import Dialect, Framing
+from native_api.dialects.bedrock.addresses import build_model_url, name_issuer
 from native_api.dialects.bedrock.errors import read_error
 from native_api.dialects.bedrock.messages import MessageTranslator
 from native_api.dialects.bedrock.models import (
@@ -52,7 +53,7 @@ from native_api.dialects.shared.request_fields import (
     read_thinking_budget,
 )
 from native_api.dialects.streams import StreamParser
-from native_api.exceptions import UnsupportedField, UpstreamError
+from native_api.exceptions import UpstreamError
 from native_api.types import (
     DIALECT_FIELDS,
     ChatCompletion,
@@ -72,7 +73,6 @@ OMITTED_FIELDS: Final = frozenset(
 )  # fmt: skip
 REFUSED_FIELDS: Final = frozenset({"n", "logprobs", "top_logprobs", "audio"})
 
-MODEL_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
 SERVICE_TIERS: Final = frozenset({"default", "flex", "priority", "reserved"})
 UNIFIED_NAMES: Final = {"temperature": "temperature", "topP": "top_p"}
 """Bedrock's name of a sampling parameter -> the unified one."""
@@ -87,6 +87,9 @@ CALL_IDS: Final = {
 """Maker -> the ids of tool calls that its models take."""
 OTHER_CALL_IDS: Final = CallIdRule(re.compile(r"[a-zA-Z0-9_.:-]{1,64}"))
 """The documented pattern has no dots and colons, but Kimi's own ids on Bedrock have them."""
+
+
+CLAUDE: Final = AnthropicBedrock()
 
 
 class Bedrock(Dialect):
@@ -104,12 +107,15 @@ class Bedrock(Dialect):
     count_member = "inputTokens"
 
     def issuer(self, target: Target) -> str:
-        """The provider and the model's maker: each signs and encrypts by itself."""
-        maker = read_maker(target.known_model)
-        return f"{target.provider.name}/{maker}" if maker else target.provider.name
+        return name_issuer(target)
 
     def call_id_rule(self, target: Target) -> CallIdRule:
         return CALL_IDS.get(read_maker(target.known_model), OTHER_CALL_IDS)
+
+    def forwarder(self, wire: str, target: Target) -> Dialect | None:
+        """Clients of Anthropic's API reach Claude in their own words, by InvokeModel."""
+        is_claude = read_maker(target.known_model) == "anthropic"
+        return CLAUDE.forwarder(wire, target) if is_claude else None
 
     def add_options(
         self, body: Json, options: Mapping[str, Any], chat: ChatRequest, target: Target
@@ -164,12 +170,7 @@ class Bedrock(Dialect):
         omitted += sorted(translator.omitted)
 
     def url(self, chat: ChatRequest, target: Target) -> str:
-        """The model may be an ARN, which is one segment of the path. A colon is not quoted: the
-        signature must match what is sent, and the transport unquotes it."""
-        if not MODEL_ID.fullmatch(target.model):
-            raise UnsupportedField("model", "this provider has no model with such a name")
-        method = "converse-stream" if chat.get("stream") else "converse"
-        return f"{target.provider.base_url}/model/{quote(target.model, safe=':')}/{method}"
+        return build_model_url(target, "converse-stream" if chat.get("stream") else "converse")
 
     def response(self, body: Json, target: Target) -> ChatCompletion:
         return build_reply(body)

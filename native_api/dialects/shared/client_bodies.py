@@ -72,11 +72,6 @@ def find_member(body: Mapping[str, Any], path: Path) -> Any:
     return value
 
 
-def read_object(value: Any) -> Json:
-    """The value if it is an object, else an empty one."""
-    return value if isinstance(value, dict) else {}
-
-
 def put_member(body: Json, path: Path, value: Any) -> None:
     """Set the member at this path. The objects around it are copied, because they are the
     client's."""

@@ -29,6 +29,11 @@ def read_objects(value: Any) -> list[Json]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def read_object(value: Any) -> Json:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
 def dump_json(value: Any) -> str:
     return orjson.dumps(value).decode()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from native_api.dialects.shared.text_events import TextEvents
 from native_api.dialects.streams import StreamEditor, StreamParser
@@ -15,7 +15,7 @@ class WireEditor(StreamEditor):
     """Passes on the events of one reply. Those that are only more of one text are not parsed."""
 
     is_stamped = False
-    guarded = ("read_event", "close")
+    guarded: ClassVar[tuple[str, ...]] = ("read_event", "close")
 
     def __init__(self, parser: StreamParser, texts: TextEvents, issuer: str) -> None:
         """`texts` are the parser's own."""
