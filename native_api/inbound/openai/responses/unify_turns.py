@@ -72,6 +72,10 @@ class Turn:
             message["tool_calls"] = [
                 self._edit_call(call, extras) for call in message["tool_calls"]
             ]
+        images = message.get("images") or []
+        for index, extra in restored.pop("image_extras", {}).items():
+            if int(index) < len(images):
+                images[int(index)]["extra_content"] = extra
         self._report_items(message | restored, omitted)
         message |= restored
         return message if len(message) > 2 or message["content"] is not None else None
