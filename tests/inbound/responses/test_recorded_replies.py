@@ -13,7 +13,12 @@ from tests.cases import for_each
 from tests.corpus import remove_line_breaks
 from tests.inbound.recorded_replies import RecordedReply, load_replies
 from tests.inbound.reply_comparison import check_losses
-from tests.inbound.responses.reading import parse_request, read_response, read_stream
+from tests.inbound.responses.reading import (
+    parse_request,
+    read_response,
+    read_stream,
+    split_events,
+)
 from tests.inbound.responses.saying import read_as_reply, read_sealed
 
 
@@ -33,7 +38,7 @@ def test_both_forms_of_a_reply_are_the_same_response(reply: RecordedReply) -> No
     """But for their order if the complete reply does not tell it, and for where what is sealed has
     its place."""
     complete = build_response(parse_request(), reply.completion)
-    streamed = read_stream(write_stream(reply.chunks))
+    streamed = read_end(write_stream(reply.chunks))
     assert {**complete, "output": []} == {**streamed, "output": []}
     assert read_sealed(complete["output"]) == read_sealed(streamed["output"])
     if len(reply.chunks) > 2:
@@ -43,9 +48,15 @@ def test_both_forms_of_a_reply_are_the_same_response(reply: RecordedReply) -> No
 @for_each(load_replies)
 def test_chunks_may_come_together_or_alone(reply: RecordedReply) -> None:
     writer = ResponsesStreamWriter(parse_request())
-    together = read_stream(writer.feed(reply.chunks) + writer.close())
-    alone = read_stream(write_stream(reply.chunks))
-    assert list_shown(together) == list_shown(alone)
+    together = split_events(writer.feed(reply.chunks) + writer.close())
+    alone = split_events(write_stream(reply.chunks))
+    assert [event["type"] for event in together] == [event["type"] for event in alone]
+    assert list_shown(together[-1]["response"]) == list_shown(alone[-1]["response"])
+
+
+def read_end(content: bytes) -> Any:
+    """The response of the last event."""
+    return split_events(content)[-1]["response"]
 
 
 def write_stream(chunks: list[Any]) -> bytes:

@@ -66,10 +66,15 @@ class ResponseHead:
 
     def __init__(self, parsed: ParsedRequest, reply: Mapping[str, Any]) -> None:
         """`reply` is the unified reply or a chunk of it."""
-        self.key = sha256(str(reply.get("id") or "").encode()).hexdigest()[:ID_LENGTH]
         self.created_at = int(reply.get("created") or 0)
         self.model = str(reply.get("model") or parsed.body.get("model") or "")
+        self.key = self._make_key(str(reply.get("id") or ""))
         self.members = build_echo(parsed)
+
+    def _make_key(self, reply_id: str) -> str:
+        """What the ids are made of. Some servers use few ids, such as Ollama a thousand."""
+        written = f"{reply_id}\0{self.created_at}\0{self.model}"
+        return sha256(written.encode("utf-8", "surrogatepass")).hexdigest()[:ID_LENGTH]
 
     @property
     def response_id(self) -> str:
