@@ -43,6 +43,7 @@ def test_a_text_is_a_message_with_all_its_members() -> None:
         "content": [{"type": "text", "text": "Hello"}],
         "stop_reason": "end_turn",
         "stop_sequence": None,
+        "stop_details": None,
         "usage": {
             "input_tokens": 3,
             "cache_creation_input_tokens": 0,
@@ -92,6 +93,15 @@ def test_the_stop_sequence_is_named_if_the_provider_named_it() -> None:
         )
     )
     assert (message["stop_reason"], message["stop_sequence"]) == ("stop_sequence", "END")
+
+
+@each("member", ["stop_reason", "matched_stop"])
+def test_a_stop_sequence_that_a_vendor_names_is_one_of_the_requests(member: str) -> None:
+    reply: Any = reply_of({"content": "x"})
+    reply["choices"][0][member] = "END"
+    message = read_complete(reply, stop_sequences=["END"])
+    assert (message["stop_reason"], message["stop_sequence"]) == ("stop_sequence", "END")
+    assert read_complete(reply)["stop_reason"] == "end_turn"
 
 
 def test_a_refusal_is_text_and_a_stop_reason() -> None:

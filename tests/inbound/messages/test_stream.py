@@ -109,7 +109,7 @@ def test_the_events_of_a_text() -> None:
         {"type": "content_block_stop", "index": 0},
         {
             "type": "message_delta",
-            "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+            "delta": {"stop_reason": "end_turn", "stop_sequence": None, "stop_details": None},
             "usage": {
                 "input_tokens": 3,
                 "cache_creation_input_tokens": 0,

@@ -8,7 +8,11 @@ from typing import Any, Final
 
 from native_api.dialects.shared.tools import parse_arguments
 from native_api.inbound.anthropic.messages.reply_blocks import ReplyBlocks
-from native_api.inbound.anthropic.messages.reply_ending import build_stop, build_usage
+from native_api.inbound.anthropic.messages.reply_ending import (
+    build_stop,
+    build_usage,
+    find_stop_sequence,
+)
 from native_api.inbound.anthropic.messages.reply_parts import build_citation
 from native_api.inbound.base import ParsedRequest, Seal
 from native_api.inbound.deltas import iterate_deltas
@@ -16,6 +20,8 @@ from native_api.types import ChatCompletion, Json
 
 ID_PREFIX: Final = "msg_"
 OTHER_PREFIXES: Final = ("chatcmpl-", "resp_")
+
+STOP_MEMBERS: Final = frozenset({"stop_sequence", "stop_details"})
 
 
 def build_message(parsed: ParsedRequest, completion: ChatCompletion) -> Json:
@@ -30,7 +36,7 @@ def build_message(parsed: ParsedRequest, completion: ChatCompletion) -> Json:
     return {
         **build_head(completion),
         "content": content,
-        **build_ending(choice, blocks),
+        **build_ending(parsed, choice, blocks),
         "usage": build_usage(completion.get("usage"), completion.get("service_tier")),
     }
 
@@ -59,14 +65,14 @@ def build_head(reply: Any) -> Json:
     return {"id": reply_id, "type": "message", "role": "assistant", "model": model}
 
 
-def build_ending(choice: Any, blocks: ReplyBlocks) -> Json:
+def build_ending(parsed: ParsedRequest, choice: Any, blocks: ReplyBlocks) -> Json:
     """The members that are known at the end, besides the token counts."""
-    fields = {
-        name: value
-        for name, value in blocks.fields.items()
-        if name not in ("stop_sequence", "stop_details")
-    }
-    return {**build_stop(choice, blocks.fields, blocks.refusal, blocks.has_calls), **fields}
+    fields = dict(blocks.fields)
+    if not fields.get("stop_sequence") and parsed.client_body is not None:
+        sequences = parsed.client_body.body.get("stop_sequences") or ()
+        fields["stop_sequence"] = find_stop_sequence(choice, sequences)
+    stop = build_stop(choice, fields, blocks.refusal, blocks.has_calls)
+    return {**stop, **{name: fields[name] for name in fields.keys() - STOP_MEMBERS}}
 
 
 def fold_blocks(events: Iterable[Json]) -> list[Json]:

@@ -20,6 +20,7 @@ from native_api.inbound.anthropic.messages.reply import build_ending, build_head
 from native_api.inbound.anthropic.messages.reply_blocks import ReplyBlocks
 from native_api.inbound.anthropic.messages.reply_ending import build_usage
 from native_api.inbound.base import ParsedRequest, StreamWriter, to_json
+from native_api.inbound.deltas import iterate_deltas
 from native_api.types import ForwardedEvent, Json
 
 PING: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
@@ -35,6 +36,7 @@ class MessagesStreamWriter(StreamWriter):
     """Writes the events of one message, or passes on those of a provider."""
 
     def __init__(self, parsed: ParsedRequest) -> None:
+        self._parsed = parsed
         self._seal = find_seal(parsed)
         self._blocks = ReplyBlocks(self._seal)
         self._ending: Json = {}
@@ -59,12 +61,14 @@ class MessagesStreamWriter(StreamWriter):
         return self._write_any(chunk)
 
     def _write_any(self, chunk: Any) -> bytes:
-        events = self._start(chunk)
+        is_first, events = not self._is_started, self._start(chunk)
         self._usage = chunk.get("usage") or self._usage
         self._tier = chunk.get("service_tier") or self._tier
         for choice in chunk["choices"]:
             if choice["index"] == 0:
-                events += self._blocks.add(choice["delta"])
+                is_whole = is_first and bool(choice.get("finish_reason"))
+                for delta in iterate_deltas(choice["delta"]) if is_whole else (choice["delta"],):
+                    events += self._blocks.add(delta)
                 self._ending = choice if choice.get("finish_reason") else self._ending
         return encode(events)
 
@@ -115,7 +119,7 @@ class MessagesStreamWriter(StreamWriter):
         if self._is_forwarded:
             return encode([stop])
         events = [*self._start({}), *self._blocks.finish()]
-        delta = build_ending(self._ending, self._blocks)
+        delta = build_ending(self._parsed, self._ending, self._blocks)
         management = {name: delta.pop(name) for name in ("context_management",) if name in delta}
         usage = build_usage(self._usage, self._tier)
         events.append({"type": "message_delta", "delta": delta, "usage": usage, **management})
