@@ -31,6 +31,16 @@ class Loss(NamedTuple):
 
 
 OPENAI: Final = frozenset({"openai"})
+ANTHROPIC: Final = frozenset({"anthropic", "anthropic_vertex", "anthropic_bedrock"})
+SPEECH: Final = frozenset({"gemini", "openai", "openai_responses"})
+IMAGES: Final = frozenset({"bedrock", "gemini", "ollama", "openai", "openai_responses"})
+CUSTOM: Final = frozenset({"openai", "openai_responses"})
+
+CUSTOM_CALL: Final = "the call is that of a function, with the text as the member `input`"
+ANTHROPICS_OWN: Final = (
+    "Anthropic's blocks and members of calls arrive as they are, but they say who issued them only "
+    "next to signed thinking; so a request that is translated leaves them out"
+)
 
 RESPONSES: Final = (
     Loss("id", "the response has an id of its own, which is made of it"),
@@ -60,7 +70,46 @@ RESPONSES: Final = (
     ),
 )
 
-LOSSES: Final[Mapping[str, tuple[Loss, ...]]] = {"openai_responses": RESPONSES}
+MESSAGES: Final = (
+    Loss("id", "the message has an id of its own, which is made of it"),
+    Loss("created", "a message has no time"),
+    Loss("service_tier", "only `default` and `priority` have names in the API"),
+    Loss("system_fingerprint", "the API has no such member", OPENAI),
+    Loss("metadata", "the API has no such member", OPENAI),
+    Loss("*", "members that only one vendor has"),
+    Loss("choices.native_finish_reason", "`stop_reason` has only Anthropic's own words"),
+    Loss("choices.logprobs", "the API has no log probabilities"),
+    Loss("choices.*", "members that only one vendor has", OPENAI),
+    Loss("choices.message.refusal", "it is text, and the stop reason is `refusal`"),
+    Loss("choices.message.audio", "speech is its transcript, as text", SPEECH),
+    Loss("choices.message.images", "a text says that there is an image, or where it is", IMAGES),
+    Loss(
+        "choices.message.annotations.url_citation.start_index",
+        "a citation belongs to a whole text",
+    ),
+    Loss(
+        "choices.message.annotations.url_citation.end_index",
+        "a citation belongs to a whole text",
+    ),
+    Loss("choices.message.annotations.url_citation.*", "members that only one vendor has"),
+    Loss(
+        "choices.message.annotations (in a stream)",
+        "a text has ended, and gets no citations any more, once a call has begun",
+    ),
+    Loss(
+        "choices.message.tool_calls.function.arguments (no JSON object)",
+        "what the model wrote is the member `_raw` of the input, or what came of it in a stream",
+    ),
+    Loss("choices.message.tool_calls.custom", CUSTOM_CALL, CUSTOM),
+    Loss("choices.message.tool_calls.type", CUSTOM_CALL, CUSTOM),
+    Loss("choices.message.provider_content", ANTHROPICS_OWN, ANTHROPIC),
+    Loss("choices.message.tool_calls.extra_content", ANTHROPICS_OWN, ANTHROPIC),
+)
+
+LOSSES: Final[Mapping[str, tuple[Loss, ...]]] = {
+    "openai_responses": RESPONSES,
+    "anthropic": MESSAGES,
+}
 """The wire that clients speak -> the losses."""
 
 

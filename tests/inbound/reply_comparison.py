@@ -34,6 +34,7 @@ UNIFIED_MEMBERS = {
     # Perplexity's `citations` are annotations as well.
     "": ChatCompletion.__annotations__.keys() - {"citations"},
     "choices.": Choice.__annotations__.keys(),
+    "choices.message.annotations.url_citation.": {"url", "title", "cited_text"},
     "choices.logprobs.content.": {"token", "logprob", "bytes", "top_logprobs"},
 }
 """Where members of a vendor's own may be, and what a unified reply has there."""
