@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any, get_args, get_type_hints, is_typeddict
+from typing import Any, get_args
 
 from pydantic import ConfigDict, TypeAdapter
+from typing_extensions import get_type_hints, is_typeddict
 
 
 @cache
 def strict_adapter(typed_dict: Any) -> TypeAdapter[Any]:
     """Validates values of the type and refuses members that it does not have, at any depth."""
     for part in {id(part): part for part in iterate_typed_dicts(typed_dict, set())}.values():
-        part.__pydantic_config__ = ConfigDict(extra="forbid")
+        part.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
     return TypeAdapter(typed_dict)
 
 

@@ -52,7 +52,8 @@ def take_turn(provider: StrictProvider, messages: list[Any]) -> Json:
         "system": "You look at places.",
         "messages": messages,
         "tools": [TOOL],
-        "thinking": {"type": "enabled", "budget_tokens": 2000},
+        "thinking": {"type": "adaptive"},
+        "output_config": {"effort": "low"},
     }
     parsed = MESSAGES.parse(as_client(request), context_of())
     assert parsed.dropped_fields == []
