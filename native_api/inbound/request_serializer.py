@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, ClassVar, Final
@@ -20,8 +21,11 @@ from native_api.inbound.checks import (
     list_of,
     name,
     object_of,
+    unknown_field,
 )
+from native_api.inbound.shapes import UnknownMember, strip_unknown
 from native_api.inbound.spelling import find_misspelled
+from native_api.types import Json
 
 MAX_UNKNOWN_FIELDS: Final = 100
 """Each is compared with the known ones, and named in a header if it does not go on."""
@@ -72,10 +76,32 @@ class RequestSerializer(serializers.Serializer):
 
     def drop_unknown_members(self, checked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """The request without unknown members of its objects, and their paths."""
-        return checked, []
+        known, unknown = self._strip_members(checked)
+        return known, [f"{member.path}.{member.name}" for member in unknown]
 
     def refuse_unknown_members(self, checked: dict[str, Any]) -> None:
         """Raise FieldError for an unknown member of one of the request's objects."""
+        for member in self._strip_members(checked)[1]:
+            raise unknown_field(member.name, member.known, member.path)
+
+    def _strip_members(self, checked: dict[str, Any]) -> tuple[dict[str, Any], list[UnknownMember]]:
+        """The request without the members that the checks of its fields do not know, and these."""
+        unknown: list[UnknownMember] = []
+        stripped = {
+            name: strip_unknown(self._field_checks[name], value, name, unknown)
+            if name in self._field_checks
+            else value
+            for name, value in checked.items()
+        }
+        return stripped, unknown
+
+    @cached_property
+    def _field_checks(self) -> dict[str, Check]:
+        return {
+            name: field.check
+            for name, field in self.fields.items()
+            if isinstance(field, CheckedField)
+        }
 
     def check_known(self, data: dict[str, Any]) -> dict[str, Any]:
         """`check` for a request that the site's own code has written: all unknown fields go on."""
@@ -154,6 +180,20 @@ class RequestSerializer(serializers.Serializer):
 
     def check_together(self, checked: dict[str, Any]) -> None:
         """Checks that concern more than one field. Raises FieldError."""
+
+
+def restore_written(data: Json, checked: Json, dropped_fields: list[str]) -> Json:
+    """The request as it was written, without the fields and members that were dropped."""
+    written = {name: value for name, value in data.items() if name not in dropped_fields}
+    for path in dropped_fields:
+        field = FIELD.match(path)
+        if field is not None and field[0] in written:  # A member of it was dropped.
+            written[field[0]] = checked[field[0]]
+    return written
+
+
+FIELD: Final = re.compile(r"[^.\[]+")
+"""The top-level field of a path."""
 
 
 def unknown_top_level_field(name: str, misspelled: str) -> FieldError:

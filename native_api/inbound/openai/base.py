@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Any
 
 from native_api.exceptions import NativeError
 from native_api.inbound.base import ClientContext, InboundFormat, ParsedRequest, to_json
 from native_api.inbound.checks import FieldError
 from native_api.inbound.openai.error_envelope import error_envelope
-from native_api.inbound.request_serializer import RequestSerializer
+from native_api.inbound.request_serializer import RequestSerializer, restore_written
 from native_api.types import ClientBody, Json
 
 
@@ -36,17 +35,3 @@ class OpenAIFormat(InboundFormat):
 
     def error(self, error: NativeError, request_id: str) -> bytes:
         return to_json(error_envelope(error))
-
-
-def restore_written(data: Json, checked: Json, dropped_fields: list[str]) -> Json:
-    """The request as it was written, without the fields and members that were dropped."""
-    written = {name: value for name, value in data.items() if name not in dropped_fields}
-    for path in dropped_fields:
-        field = FIELD.match(path)
-        if field is not None and field[0] in written:  # A member of it was dropped.
-            written[field[0]] = checked[field[0]]
-    return written
-
-
-FIELD: Final = re.compile(r"[^.\[]+")
-"""The top-level field of a path."""

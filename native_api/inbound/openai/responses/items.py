@@ -20,8 +20,8 @@ from native_api.inbound.checks import (
     one_of,
     string,
 )
-from native_api.inbound.openai.responses.shapes import Items, Kinds, Shape, TextOr
 from native_api.inbound.openai.responses.tool_shapes import TOOLS
+from native_api.inbound.shapes import Items, Kinds, Shape, TextOr
 
 REFERENCE: Final = "item_reference"
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final
 
 from native_api.inbound.base import ClientContext, ParsedRequest, to_json
-from native_api.inbound.openai.base import OpenAIFormat, restore_written
+from native_api.inbound.openai.base import OpenAIFormat
 from native_api.inbound.openai.responses.custom_calls import CustomCallsWriter, restore_calls
 from native_api.inbound.openai.responses.forward import seal_response
 from native_api.inbound.openai.responses.reply import build_response
@@ -15,6 +15,7 @@ from native_api.inbound.openai.responses.serializer import ResponsesSerializer
 from native_api.inbound.openai.responses.stream import ResponsesStreamWriter
 from native_api.inbound.openai.responses.tools import find_custom_names
 from native_api.inbound.openai.responses.unify import unify
+from native_api.inbound.request_serializer import restore_written
 from native_api.operations import CHAT
 from native_api.types import ClientBody, Json
 

@@ -8,13 +8,10 @@ provider's business, and what another API cannot say is found by `unify`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any, Final
 
 from native_api.inbound import request_serializer as common
 from native_api.inbound.checks import (
-    Check,
-    CheckedField,
     FieldError,
     any_object,
     anything,
@@ -26,19 +23,16 @@ from native_api.inbound.checks import (
     number,
     one_of,
     string,
-    unknown_field,
 )
 from native_api.inbound.openai.chat_serializer import EFFORT, output_limit
 from native_api.inbound.openai.responses.items import INPUT
-from native_api.inbound.openai.responses.shapes import (
+from native_api.inbound.openai.responses.tool_shapes import TOOLS, tool_choice
+from native_api.inbound.request_serializer import RequestSerializer, field
+from native_api.inbound.shapes import (
     Items,
     Kinds,
     Shape,
-    UnknownMember,
-    strip_unknown,
 )
-from native_api.inbound.openai.responses.tool_shapes import TOOLS, tool_choice
-from native_api.inbound.request_serializer import RequestSerializer, field
 
 MAX_INCLUDED: Final = 100
 MAX_RULES: Final = 100
@@ -138,33 +132,6 @@ class ResponsesSerializer(RequestSerializer):
     conversation_id = field(name(common.MAX_CONVERSATION_ID_LENGTH))
     fallbacks = field(common.fallbacks)
     provider_options = field(common.provider_options)
-
-    @cached_property
-    def _field_checks(self) -> dict[str, Check]:
-        return {
-            name: field.check
-            for name, field in self.fields.items()
-            if isinstance(field, CheckedField)
-        }
-
-    def strip_members(self, checked: dict[str, Any]) -> tuple[dict[str, Any], list[UnknownMember]]:
-        """The request without the unknown members of its objects, and these."""
-        unknown: list[UnknownMember] = []
-        stripped = {
-            name: strip_unknown(self._field_checks[name], value, name, unknown)
-            if name in self._field_checks
-            else value
-            for name, value in checked.items()
-        }
-        return stripped, unknown
-
-    def drop_unknown_members(self, checked: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-        known, unknown = self.strip_members(checked)
-        return known, [f"{member.path}.{member.name}" for member in unknown]
-
-    def refuse_unknown_members(self, checked: dict[str, Any]) -> None:
-        for member in self.strip_members(checked)[1]:
-            raise unknown_field(member.name, member.known, member.path)
 
     def check_together(self, checked: dict[str, Any]) -> None:
         if "model" not in checked and "tier" not in checked:

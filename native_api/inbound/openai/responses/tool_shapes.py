@@ -19,7 +19,7 @@ from native_api.inbound.checks import (
     string,
 )
 from native_api.inbound.openai.chat_tools import MAX_TOOLS, MODES, mode_or_object
-from native_api.inbound.openai.responses.shapes import Items, Kinds, Shape
+from native_api.inbound.shapes import Items, Kinds, Shape
 
 CALLED: Final[Mapping[str, Check]] = {
     "type": string,

@@ -124,16 +124,16 @@ ANY_TYPE: Final = Shape({"type": string})
 
 
 class Kinds(Verified):
-    """An object whose `type` selects the shape. Unknown types have any members."""
+    """An object whose `type`, or other `key`, selects the shape. Unknown types have any members."""
 
-    def __init__(self, shapes: Mapping[str, Shape]) -> None:
-        self.shapes = shapes
+    def __init__(self, shapes: Mapping[str, Shape], key: str = "type") -> None:
+        self.shapes, self._key = shapes, key
 
     def find_kind(self, value: Mapping[str, Any], path: str) -> str:
-        kind = value.get("type")
+        kind = value.get(self._key)
         if kind is None:
-            raise FieldError(f"{path}.type", "this field is required")
-        return string(kind, f"{path}.type")
+            raise FieldError(f"{path}.{self._key}", "this field is required")
+        return string(kind, f"{path}.{self._key}")
 
     def __call__(self, value: Any, path: str) -> Any:
         kind = self.find_kind(any_object(value, path), path)
