@@ -183,3 +183,59 @@ def run_tool(call: Any) -> dict[str, Any]:
         else str(arguments["warmer"] - arguments["colder"])
     )
     return {"type": "function_call_output", "call_id": call.call_id, "output": output}
+
+
+def test_no_file_of_the_site_has_the_words(keeping_site: Site, sdk: openai.OpenAI) -> None:
+    """Neither the database nor the journal nor the log."""
+    words = f"The password is {uuid4().hex}."
+    messages = [{"role": "user", "content": f"{COMPARE} {words}"}]
+    response = sdk.responses.create(model="openai/gpt-5", input=messages, instructions=words)  # type: ignore[arg-type]
+    assert words in sdk.responses.retrieve(response.id).to_json()
+    keeping_site.wait_for_usage(1, endpoint="responses")
+    files = [path for path in keeping_site.database.parent.rglob("*") if path.is_file()]
+    assert {keeping_site.database, keeping_site.log_path} <= set(files)
+    assert any(path.parent == keeping_site.journal for path in files)
+    for path in files:
+        assert words.encode() not in path.read_bytes(), path
+
+
+def test_input_tokens_count_what_is_referred_to(
+    upstreams: dict[str, tuple[str, ScriptedModel]], sdk: openai.OpenAI
+) -> None:
+    name = "openai/gpt-5"
+    question = "Report on Oslo. " * 100
+    response = sdk.responses.create(model=name, input=question)
+    count = sdk.responses.input_tokens.count
+    short = count(model=name, input=THANKS).input_tokens
+    whole = count(model=name, input=THANKS, previous_response_id=response.id).input_tokens
+    assert whole > short + 300
+
+
+@pytest.mark.parametrize("wire", ["openai", "openai_responses"])
+def test_what_failed_in_the_middle_is_not_kept(
+    upstreams: dict[str, tuple[str, ScriptedModel]], sdk: openai.OpenAI, wire: str
+) -> None:
+    upstream = upstreams[wire][1]
+    output = ModelOutput("Half of it")
+    events = list(upstream.wire.build_stream(ModelInput([]), output))
+
+    async def break_off(exchange: Exchange) -> None:
+        await exchange.event_stream()
+        for event in events[: len(events) // 2]:
+            await exchange.piece(event)
+        exchange.writer.transport.abort()
+
+    upstream.script = break_off
+    seen = []
+    try:
+        stream = sdk.responses.create(
+            model=f"{wire}/{WIRES[wire].models[0]}", input="Report on Oslo.", stream=True
+        )
+        seen = [getattr(event, "response", None) for event in stream]
+    finally:
+        upstream.script = None
+    failed = [response for response in seen if response is not None]
+    assert failed[-1].status == "failed"
+    assert failed[-1].store is False
+    with pytest.raises(openai.NotFoundError):
+        sdk.responses.retrieve(failed[-1].id)
