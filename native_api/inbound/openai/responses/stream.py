@@ -114,7 +114,9 @@ class ResponsesStreamWriter(StreamWriter):
         return self._events.take()
 
     def fail(self, error: NativeError) -> bytes:
-        failure = {"status": "failed", "error": build_error(error)}
+        failure: Json = {"status": "failed", "error": build_error(error)}
+        if self.is_stored:  # only whole responses are kept
+            failure["store"] = False
         if self._forwarded is not None:
             return self._forwarded.fail(failure)
         output = self._output or self._begin({})
