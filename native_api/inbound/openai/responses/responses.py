@@ -48,10 +48,9 @@ class ResponsesFormat(OpenAIFormat):
     def parse(self, data: dict[str, Any], context: ClientContext | None = None) -> ParsedRequest:
         checked, dropped_fields = self._serializer.check(data)
         written = restore_written(data, checked, dropped_fields)
-        if context is not None and "input" in checked:
-            opened = open_input(written["input"], context.seal, dropped_fields)
-            if opened is not written["input"]:
-                written["input"] = opened
+        if "input" in checked:
+            seal = context.seal if context is not None else None
+            written["input"] = open_input(written["input"], seal, dropped_fields)
         client_body = ClientBody(self.wire, written, unify)
         return ParsedRequest(_build_head(checked), dropped_fields, client_body, context)
 

@@ -22,9 +22,9 @@ OPENED_MEMBERS: Final = frozenset({ENCRYPTED, MARK, RESTORED})
 REPORT: Final = f"input.{ENCRYPTED}"
 
 
-def open_input(items: Any, seal: Seal, omitted: list[str]) -> Any:
+def open_input(items: Any, seal: Seal | None, omitted: list[str]) -> Any:
     """Checked `input` with all items opened; itself if there is nothing to open. Adds to `omitted`
-    what does not open."""
+    what does not open: without a seal, all of it."""
     if isinstance(items, str):
         return items
     opened = [_open_item(item, seal, omitted) for item in items]
@@ -32,14 +32,14 @@ def open_input(items: Any, seal: Seal, omitted: list[str]) -> Any:
     return items if is_same else opened
 
 
-def _open_item(item: Json, seal: Seal, omitted: list[str]) -> Json:
+def _open_item(item: Json, seal: Seal | None, omitted: list[str]) -> Json:
     if OPENED_MEMBERS.isdisjoint(item):
         return item
     opened = {name: value for name, value in item.items() if name not in OPENED_MEMBERS}
     sealed = item.get(ENCRYPTED)
     if not sealed:
         return opened
-    value = seal.open(sealed)
+    value = seal.open(sealed) if seal is not None else None
     members = _read_value(value) if isinstance(value, dict) else {}
     if not members and REPORT not in omitted:
         omitted.append(REPORT)
