@@ -19,6 +19,7 @@ from native_api.dialects.shared import client_bodies
 from native_api.dialects.shared.call_ids import CLAUDE_IDS, CallIds
 from native_api.dialects.shared.gateway_owned import REASONS
 from native_api.dialects.shared.issuers import MARK
+from native_api.dialects.shared.parts import is_blank
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json, Target
 
@@ -93,7 +94,24 @@ def _edit_block(block: Json, issuer: str, is_claude: bool, omitted: list[str]) -
     """The block as this provider takes it; None if it cannot read it."""
     if block.get("type") in THINKING_TYPES:
         return _edit_thinking(block, issuer, is_claude, omitted)
-    return block
+    return _edit_text(block) if block.get("type") == "text" else block
+
+
+def _edit_text(block: Json) -> Json | None:
+    """The text without what only another provider's reply can have: citations without the index
+    that Anthropic needs back, or no words at all. It refuses both."""
+    text, citations = block.get("text"), block.get("citations")
+    if isinstance(text, str) and is_blank(text):
+        return None
+    if not isinstance(citations, list) or not any(map(_is_foreign, citations)):
+        return block
+    own = [citation for citation in citations if not _is_foreign(citation)]
+    rest = {name: value for name, value in block.items() if name != "citations"}
+    return {**rest, "citations": own} if own else rest
+
+
+def _is_foreign(citation: Any) -> bool:
+    return isinstance(citation, dict) and citation.get("encrypted_index") == ""
 
 
 def _fit_call_ids(blocks: list[Json], call_ids: CallIds) -> list[Json]:

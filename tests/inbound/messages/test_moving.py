@@ -1,106 +1,86 @@
-"""One conversation of a Messages client, with thinking, tools and images, moves through all wires,
-turn by turn, and then through all of them again: each provider takes each request, and gets back
-what it has signed, however the replies went to the client."""
+"""A conversation with another provider that goes on with Anthropic: the client sends back what it was
+given, and Anthropic gets what it takes."""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from anthropic.types import MessageParam
-
 from native_api.dialects import DIALECTS
-from native_api.inbound.base import ParsedRequest
-from tests.dialects.strict_providers import PNG, AnthropicProvider, StrictProvider, as_client
-from tests.dialects.test_moving import build_providers
+from native_api.types import Json, Provider, Target
 from tests.inbound.contexts import context_of
-from tests.inbound.messages.requests import MESSAGES, Json
-from tests.sdk_types import check_type
+from tests.inbound.messages.message_reading import MESSAGES, REQUEST, read_complete
+from tests.inbound.messages.test_reply import call, reply_of
 
-IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
-TOOL = {
-    "name": "look",
-    "description": "Look at a place.",
-    "input_schema": {"type": "object", "properties": {"at": {"type": "string"}}},
-}
+CLAUDE = Target(Provider("eu", "anthropic", "https://api.anthropic.com"), "claude-sonnet-4-6")
+RESULT = {"type": "tool_result", "tool_use_id": "call_1", "content": "found"}
 
 
-class ClaudeOnBedrock(AnthropicProvider):
-    """Messages reach it by InvokeModel, whose body is Anthropic's."""
-
-    dialect = "bedrock"
-
-    def check_types(self, body: Json) -> None:
-        frame = {"anthropic_version", "anthropic_beta"}
-        super().check_types({name: value for name, value in body.items() if name not in frame})
-
-
-def list_providers() -> list[StrictProvider]:
-    return [
-        ClaudeOnBedrock("bedrock", provider.target.model)
-        if provider.dialect == "bedrock"
-        else provider
-        for provider in build_providers()
+def forward_turn(reply: Any, result: Json) -> list[Json]:
+    """The blocks of the assistant's turn that Anthropic gets after this reply."""
+    turns: list[Any] = [
+        *REQUEST["messages"],
+        {"role": "assistant", "content": read_complete(reply)["content"]},
+        {"role": "user", "content": [result]},
     ]
+    parsed = MESSAGES.parse({**REQUEST, "messages": turns}, context_of())
+    assert parsed.client_body is not None
+    request = DIALECTS["anthropic"].forward(parsed.client_body.body, CLAUDE)
+    content: list[Json] = request.body["messages"][1]["content"]
+    return content
 
 
-def test_a_conversation_survives_every_move() -> None:
-    providers = list_providers()
-    messages: list[Any] = [
-        {"role": "user", "content": [{"type": "text", "text": "Like this one."}, IMAGE]}
-    ]
-    for provider in [*providers, *providers]:
-        try:
-            messages.append(take_turn(provider, messages))
-        except Exception as error:
-            error.add_note(f"The provider is {provider}, message {len(messages)}.")
-            raise
-        check_type(MessageParam, messages[-1])
-        calls = [block for block in messages[-1]["content"] if block["type"] == "tool_use"]
-        content = [{"type": "text", "text": "It is green."}, IMAGE]
-        result = {"type": "tool_result", "tool_use_id": calls[0]["id"], "content": content}
-        messages.append({"role": "user", "content": [result]})
-    assert all(provider.signatures for provider in providers[:8])
+def test_what_another_provider_needs_back_stays_away() -> None:
+    detail = {"type": "reasoning.encrypted", "data": "d", "format": "openai_responses", "index": 0}
+    detail["issued_by"] = "openai"
+    extra = {"google": {"thought_signature": "s", "issued_by": "g"}}
+    reply = reply_of(
+        {
+            "reasoning_content": "Hm",
+            "reasoning_details": [detail],
+            "content": "I look.",
+            "tool_calls": [call(extra_content=extra)],
+        },
+        "tool_calls",
+    )
+    text, tool_use = forward_turn(reply, RESULT)
+    assert text == {"type": "text", "text": "I look."}
+    assert tool_use == {"type": "tool_use", "id": "call_1", "name": "look", "input": {"a": 1}}
 
 
-def take_turn(provider: StrictProvider, messages: list[Any]) -> Json:
-    """The model's turn, as the client sends it back."""
-    request = {
-        "model": "m",
-        "max_tokens": 20_000,
-        "system": "You look at places.",
-        "messages": messages,
-        "tools": [TOOL],
-        "thinking": {"type": "adaptive"},
-        "output_config": {"effort": "low"},
+def test_citations_of_another_provider_stay_away() -> None:
+    cited = {"url": "https://a.example", "title": "A", "start_index": 0, "end_index": 1}
+    annotations = [{"type": "url_citation", "url_citation": cited}]
+    reply = reply_of({"content": "x", "annotations": annotations, "tool_calls": [call()]})
+    assert forward_turn(reply, RESULT)[0] == {"type": "text", "text": "x"}
+
+
+def test_a_text_without_words_stays_away() -> None:
+    (tool_use,) = forward_turn(reply_of({"content": "\n", "tool_calls": [call()]}), RESULT)
+    assert tool_use["type"] == "tool_use"
+
+
+def test_anthropics_own_citations_stay() -> None:
+    citation = {
+        "type": "web_search_result_location",
+        "cited_text": "c",
+        "encrypted_index": "i",
+        "title": None,
+        "url": "https://a.example",
     }
-    parsed = MESSAGES.parse(as_client(request), context_of())
-    assert parsed.dropped_fields == []
-    reply = answer(provider, parsed, len(messages))
-    return {"role": "assistant", "content": as_client(reply)["content"]}
+    item = {"format": "anthropic", "index": 0, "until": 1}
+    item["block"] = {"type": "text", "citations": [citation]}
+    reply = reply_of({"content": "x", "provider_content": [item], "tool_calls": [call()]})
+    assert forward_turn(reply, RESULT)[0]["citations"] == [citation]
 
 
-def answer(provider: StrictProvider, parsed: ParsedRequest, number: int) -> Json:
-    """The message of this provider: passed on if it speaks this API's wire, else translated."""
-    dialect, client_body = DIALECTS[provider.dialect], parsed.client_body
-    assert client_body is not None
-    forwarder = dialect.forwarder(client_body.wire, provider.target)
-    if forwarder is not None:
-        body = forwarder.forward(client_body.body, provider.target).body
-        sent = provider.answer(as_client(body))
-        return forward(parsed, forwarder.forward_reply(sent, provider.target))
-    body = dialect.request(client_body.unified, provider.target).body
-    reply = dialect.response(provider.answer(as_client(body)), provider.target)
-    for call in reply["choices"][0]["message"]["tool_calls"]:
-        # The gateway fills in the ids that a wire does not have.
-        call["id"] = call["id"] or f"call_{number}"
-    return as_json(MESSAGES.reply(parsed, reply))
-
-
-def forward(parsed: ParsedRequest, body: Any) -> Json:
-    return as_json(MESSAGES.forward(parsed, body))
-
-
-def as_json(content: bytes) -> Json:
-    read: Json = json.loads(content)
-    return read
+def test_signed_thinking_of_the_same_issuer_goes_back_as_it_came() -> None:
+    issuer = DIALECTS["anthropic"].issuer(CLAUDE)
+    detail = {"type": "reasoning.text", "text": "Hm", "signature": "s", "format": "anthropic"}
+    detail |= {"index": 0, "issued_by": issuer}
+    members = {"reasoning_content": "Hm", "reasoning_details": [detail]}
+    reply = reply_of({**members, "tool_calls": [call()]}, "tool_calls")
+    assert forward_turn(reply, RESULT)[0] == {
+        "type": "thinking",
+        "thinking": "Hm",
+        "signature": "s",
+    }
