@@ -82,6 +82,11 @@ class ProviderFilter(IndexedFilter):
     parameter_name = column = "provider"
 
 
+class EndpointFilter(IndexedFilter):
+    title = _("endpoint")
+    parameter_name = column = "endpoint"
+
+
 class ModelFilter(IndexedFilter):
     """Offers the models that were used most recently. Search for the name of any other."""
 
@@ -147,10 +152,18 @@ def key_with_prefix(prefix: str) -> int | None:
 @admin.register(UsageRecord)
 class UsageRecordAdmin(ReadOnlyAdmin):
     list_display = (
-        "created_at", "model", "provider", "user_name", "api_key_name", "stream", "status",
-        "prompt_tokens", "completion_tokens", "estimated", "cost", "latency_ms", "ttft_ms",
+        "created_at", "endpoint", "model", "provider", "user_name", "api_key_name", "stream",
+        "status", "prompt_tokens", "completion_tokens", "estimated", "cost", "latency_ms",
+        "ttft_ms",
     )  # fmt: skip
-    list_filter = (PeriodFilter, "status", ProviderFilter, ModelFilter, StreamFilter)
+    list_filter = (
+        PeriodFilter,
+        "status",
+        ProviderFilter,
+        ModelFilter,
+        EndpointFilter,
+        StreamFilter,
+    )
     search_fields = ("request_id",)
     search_help_text = _("The exact request id, record id, user name, key prefix, or model.")
     readonly_fields = ("id",)

@@ -282,7 +282,7 @@ class Migration(migrations.Migration):
                 'verbose_name': 'usage record',
                 'verbose_name_plural': 'usage records',
                 'ordering': ('-id',),
-                'indexes': [models.Index(fields=['user', '-id'], name='native_usage_user'), models.Index(fields=['api_key', '-id'], name='native_usage_key'), models.Index(fields=['model', '-id'], name='native_usage_model'), models.Index(fields=['provider', '-id'], name='native_usage_provider'), models.Index(fields=['status', '-id'], name='native_usage_status'), models.Index(fields=['stream', '-id'], name='native_usage_stream'), models.Index(fields=['request_id'], name='native_usage_request'), models.Index(fields=['created_at'], name='native_usage_created')],
+                'indexes': [models.Index(fields=['user', '-id'], name='native_usage_user'), models.Index(fields=['api_key', '-id'], name='native_usage_key'), models.Index(fields=['model', '-id'], name='native_usage_model'), models.Index(fields=['provider', '-id'], name='native_usage_provider'), models.Index(fields=['status', '-id'], name='native_usage_status'), models.Index(fields=['stream', '-id'], name='native_usage_stream'), models.Index(fields=['endpoint', '-id'], name='native_usage_endpoint'), models.Index(fields=['request_id'], name='native_usage_request'), models.Index(fields=['created_at'], name='native_usage_created')],
             },
         ),
         migrations.CreateModel(

@@ -100,6 +100,7 @@ class UsageRecord(models.Model):
             models.Index(fields=["provider", "-id"], name="native_usage_provider"),
             models.Index(fields=["status", "-id"], name="native_usage_status"),
             models.Index(fields=["stream", "-id"], name="native_usage_stream"),
+            models.Index(fields=["endpoint", "-id"], name="native_usage_endpoint"),
             models.Index(fields=["request_id"], name="native_usage_request"),
             models.Index(fields=["created_at"], name="native_usage_created"),
         ]
