@@ -36,14 +36,15 @@ class Call:
     caller: Caller
     """Whom the call counts for."""
     operation: str
-    """`chat` or `embeddings`."""
+    """`chat`, `embeddings`, or `count_tokens`."""
     endpoint: str
     """The path below `v1/`, as usage records name it; the same for calls of Python code."""
     stream: bool
     """Whether the reply is streamed. Hooks cannot change that."""
     wire: str
     """`openai_chat` if `body` is what a client of this wire wrote, which goes on to providers that
-    speak it too; "" if it is the unified request. Both have the words of OpenAI."""
+    speak it too; "" if it is the unified request, as for clients of Responses and Messages. Both
+    have the words of OpenAI."""
     body: dict[str, Any] = field(repr=False)
     """The request: a copy that hooks may change, or replace by another dictionary."""
     metadata: dict[str, Any] = field(default_factory=dict)

@@ -34,20 +34,20 @@ class AnswerWriter(StreamWriter):
 class QuestionFormat(InboundFormat):
     operation = CHAT
 
-    def parse(self, data):
+    def parse(self, data, context):
         question = data.get("question")
         if not isinstance(question, str):
             raise InvalidRequest("question: expected a string", param="question")
         chat = {"model": "fast", "messages": [{"role": "user", "content": question}]}
         return ParsedRequest({**chat, "stream": data.get("stream") is True}, [])
 
-    def reply(self, reply):
+    def reply(self, parsed, reply):
         return json.dumps({"answer": reply["choices"][0]["message"]["content"]}).encode()
 
-    def error(self, error):
+    def error(self, error, request_id):
         return json.dumps({"problem": error.message}).encode()
 
-    def stream(self):
+    def stream(self, parsed):
         return AnswerWriter()
 
 

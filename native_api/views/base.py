@@ -139,6 +139,7 @@ class NativeView(AsyncAPIView):
         return OPENAI
 
     def named_headers(self) -> dict[str, str]:
+        """`headers` in the names of the API that the client speaks."""
         return self.spoken_format().headers(self.headers, datetime.now(UTC))
 
     def error_body(self, error: exceptions.NativeError) -> bytes:
