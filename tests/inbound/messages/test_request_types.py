@@ -115,6 +115,40 @@ def test_unknown_fields_are_dropped_or_refused_if_the_site_says_so() -> None:
         parse(mood="calm")
 
 
+MOODY = {
+    "messages": [
+        {"role": "user", "tone": 1, "content": [{"type": "text", "text": "a", "mood": 1}]}
+    ],
+    "tools": [{"name": "f", "input_schema": {"any": "thing"}, "mood": 1}],
+    "thinking": {"type": "adaptive", "mood": 1},
+}
+"""A request with members that nobody knows."""
+
+
+def test_unknown_members_of_other_wires_are_reported() -> None:
+    assert unify_all(**MOODY)[1] == ["messages.tone", "messages.content.mood", "tools.mood"]
+
+
+def test_unknown_members_are_dropped_or_refused_if_the_site_says_so() -> None:
+    with override_settings(NATIVE_API={"UNKNOWN_FIELDS": "drop"}):
+        parsed = parse(**MOODY)
+    assert parsed.dropped_fields == [
+        "messages[0].tone",
+        "messages[0].content[0].mood",
+        "tools[0].mood",
+        "thinking.mood",
+    ]
+    assert parsed.client_body is not None
+    assert "mood" not in str(parsed.client_body.body)
+    assert parsed.client_body.body["tools"] == [{"name": "f", "input_schema": {"any": "thing"}}]
+    with (
+        override_settings(NATIVE_API={"UNKNOWN_FIELDS": "refuse"}),
+        pytest.raises(InvalidRequest) as caught,
+    ):
+        parse(**MOODY)
+    assert caught.value.param == "messages[0].tone"
+
+
 NEW_BLOCK = {"type": "hologram", "light": 3, "cache_control": None}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.inbound.anthropic.messages.tools import ANY_MEMBERS, CACHE_CONTROL, tool
+from native_api.inbound.anthropic.messages.tools import CACHE_CONTROL, TOOL
 from native_api.inbound.checks import (
     Check,
     FieldError,
@@ -18,88 +18,81 @@ from native_api.inbound.checks import (
     any_object,
     anything,
     boolean,
-    bounded_list,
-    check_items,
-    kind_of,
     list_of,
-    open_shape,
     string,
-    typed,
+    unknown_choice,
 )
+from native_api.inbound.shapes import Items, Kinds, Shape, TextOr
 
 BLOCK: Final[Mapping[str, Check]] = {"type": string, "cache_control": CACHE_CONTROL}
 
 
-def block(required: Mapping[str, Check], **optional: Check) -> Check:
+def block(required: Mapping[str, Check], **optional: Check) -> Shape:
     """A block with these members beside its type."""
-    return open_shape({**BLOCK, **required, **optional}, required=tuple(required))
+    return Shape({**BLOCK, **required, **optional}, required=tuple(required))
 
 
-def text_or_blocks(check_block: Check) -> Check:
-    """A string, or a list of blocks, which may be empty."""
-
-    def check(value: Any, path: str) -> Any:
-        if isinstance(value, str):
-            return value
-        if not isinstance(value, list):
-            raise FieldError(path, f"expected a string or a list of blocks, not {kind_of(value)}")
-        return check_items(check_block, bounded_list(value, path), path)
-
-    return check
+def text_or_blocks(shapes: Mapping[str, Shape]) -> TextOr:
+    """A string, or a list of blocks of these types or of unknown ones. It may be empty."""
+    return TextOr(Items(Kinds(shapes)), list, "a string or a list of blocks")
 
 
 TEXT: Final = block({"text": string}, citations=list_of(any_object))
-TEXT_BLOCK: Final = typed({"text": TEXT}, "a block of text", unknown=ANY_MEMBERS)
+TEXT_ONLY: Final = {"text": TEXT}
 
-DATA: Final = open_shape({"data": string, "media_type": string}, required=("data", "media_type"))
+DATA: Final = Shape({"type": string, "data": string, "media_type": string}, ("data", "media_type"))
 SOURCES: Final = {
     "base64": DATA,
-    "text": open_shape({"data": string, "media_type": string}, required=("data",)),
-    "url": open_shape({"url": string}, required=("url",)),
-    "file": open_shape({"file_id": string}, required=("file_id",)),
+    "text": Shape({"type": string, "data": string, "media_type": string}, ("data",)),
+    "url": Shape({"type": string, "url": string}, ("url",)),
+    "file": Shape({"type": string, "file_id": string}, ("file_id",)),
 }
-IMAGE: Final = block({"source": typed(SOURCES, "a source of data", unknown=ANY_MEMBERS)})
-CONTENT_BLOCK: Final = typed({"text": TEXT, "image": IMAGE}, "a block", unknown=ANY_MEMBERS)
-CONTENT_SOURCE: Final = open_shape({"content": text_or_blocks(CONTENT_BLOCK)}, ("content",))
+IMAGE: Final = block({"source": Kinds(SOURCES)}, transformations=any_object)
+CONTENT_SOURCE: Final = Shape(
+    {"type": string, "content": text_or_blocks({"text": TEXT, "image": IMAGE})}, ("content",)
+)
 DOCUMENT: Final = block(
-    {"source": typed({**SOURCES, "content": CONTENT_SOURCE}, "a source", unknown=ANY_MEMBERS)},
+    {"source": Kinds({**SOURCES, "content": CONTENT_SOURCE})},
     title=string,
     context=string,
     citations=any_object,
 )
 SEARCH_RESULT: Final = block(
-    {"content": list_of(TEXT_BLOCK), "source": string, "title": string}, citations=any_object
+    {"content": Items(Kinds(TEXT_ONLY)), "source": string, "title": string}, citations=any_object
 )
 
-RESULT_BLOCK: Final = typed(
-    {
-        "text": TEXT,
-        "image": IMAGE,
-        "document": DOCUMENT,
-        "search_result": SEARCH_RESULT,
-        "tool_reference": block({"tool_name": string}),
-    },
-    "a block of a tool's result",
-    unknown=ANY_MEMBERS,
-)
+RESULT_BLOCKS: Final = {
+    "text": TEXT,
+    "image": IMAGE,
+    "document": DOCUMENT,
+    "search_result": SEARCH_RESULT,
+    "tool_reference": block({"tool_name": string}),
+}
 RESULT: Final = block(
-    {"tool_use_id": string}, content=text_or_blocks(RESULT_BLOCK), is_error=boolean
+    {"tool_use_id": string},
+    content=text_or_blocks(RESULT_BLOCKS),
+    is_error=boolean,
+    toolset_name=string,
 )
-SERVER_RESULT: Final = block({"tool_use_id": string}, content=anything)
-CALL: Final = block({"id": string, "name": string, "input": any_object})
-CHANGED_TOOL: Final = open_shape(
-    {"type": string, "name": string, "definition": tool}, required=("type",)
+SERVER_RESULT: Final = block(
+    {"tool_use_id": string}, content=anything, is_error=boolean, caller=any_object
+)
+CALL: Final = block({"id": string, "name": string, "input": any_object}, caller=any_object)
+CHANGED_TOOL: Final = Shape(
+    {"type": string, "name": string, "server_name": string, "definition": TOOL}, ("type",)
 )
 TOOL_CHANGE: Final = block({"tool": CHANGED_TOOL})
 
-BLOCKS: Final[Mapping[str, Check]] = {
+BLOCKS: Final[Mapping[str, Shape]] = {
     "text": TEXT,
     "image": IMAGE,
     "document": DOCUMENT,
     "search_result": SEARCH_RESULT,
     "thinking": block({"thinking": string}, signature=string),
     "redacted_thinking": block({}, data=string),
-    "tool_use": CALL,
+    "tool_use": block(
+        {"id": string, "name": string, "input": any_object}, caller=any_object, toolset_name=string
+    ),
     "tool_result": RESULT,
     "server_tool_use": CALL,
     "web_search_tool_result": SERVER_RESULT,
@@ -109,31 +102,50 @@ BLOCKS: Final[Mapping[str, Check]] = {
     "text_editor_code_execution_tool_result": SERVER_RESULT,
     "tool_search_tool_result": SERVER_RESULT,
     "advisor_tool_result": SERVER_RESULT,
-    "mcp_tool_use": CALL,
+    "mcp_tool_use": block({"id": string, "name": string, "input": any_object}, server_name=string),
     "mcp_tool_result": SERVER_RESULT,
     "container_upload": block({"file_id": string}),
-    "compaction": block({}, content=string),
+    "compaction": block(
+        {}, content=string, encrypted_content=string, signature=string, tool_changes=any_list
+    ),
     "tool_addition": TOOL_CHANGE,
     "tool_removal": TOOL_CHANGE,
 }
-CONTENT: Final = text_or_blocks(typed(BLOCKS, "a content block", unknown=ANY_MEMBERS))
+CONTENT: Final = text_or_blocks(BLOCKS)
 
-EFFORT: Final = open_shape({"effort": string})
-TURN: Final = open_shape({"role": string, "content": CONTENT}, required=("content",))
+TURN: Final = Shape({"role": string, "content": CONTENT}, required=("content",))
 ROLES: Final = {
     "user": TURN,
     "assistant": TURN,
-    "system": open_shape(
-        {"role": string, "content": CONTENT, "clear_at": string, "output_config": EFFORT}
+    "system": Shape(
+        {
+            "role": string,
+            "content": CONTENT,
+            "clear_at": string,
+            "output_config": Shape({"effort": string}),
+        }
     ),
 }
-MESSAGE: Final = typed(ROLES, "a role", key="role")
-
-system: Final = text_or_blocks(TEXT_BLOCK)
 
 
-def messages(value: Any, path: str) -> list[Any]:
-    """The conversation: at least one message, each checked by its role."""
-    if not any_list(value, path):
-        raise FieldError(path, "expected at least one message")
-    return check_items(MESSAGE, bounded_list(value, path), path)
+class Turn(Kinds):
+    """A message, whose role must be known."""
+
+    def find_kind(self, value: Mapping[str, Any], path: str) -> str:
+        role = value.get("role")
+        if not isinstance(role, str) or role not in self.shapes:
+            raise unknown_choice(role, self.shapes, f"{path}.role", "a role")
+        return role
+
+
+class Conversation(Items):
+    """At least one message."""
+
+    def __call__(self, value: Any, path: str) -> Any:
+        if not any_list(value, path):
+            raise FieldError(path, "expected at least one message")
+        return super().__call__(value, path)
+
+
+MESSAGES: Final = Conversation(Turn(ROLES, "role"))
+SYSTEM: Final = text_or_blocks(TEXT_ONLY)

@@ -24,7 +24,7 @@ from native_api.inbound.base import (
     StreamWriter,
     to_json,
 )
-from native_api.inbound.request_serializer import RequestSerializer
+from native_api.inbound.request_serializer import RequestSerializer, restore_written
 from native_api.operations import CHAT, Operation
 from native_api.types import ClientBody, Json
 
@@ -63,11 +63,11 @@ class MessagesFormat(InboundFormat):
 
     def parse(self, data: dict[str, Any], context: ClientContext) -> ParsedRequest:
         checked, dropped_fields = self._serializer.check(data)
-        body = {name: value for name, value in data.items() if name not in dropped_fields}
+        body = restore_written(data, checked, dropped_fields)
         betas = read_betas(body.get("betas"), context.headers.get(BETA_HEADER) or "")
         if betas:
             body["betas"] = betas
-        body["messages"], lost = open_messages(data["messages"], context.seal)
+        body["messages"], lost = open_messages(body["messages"], context.seal)
         client_body = ClientBody(self.wire, body, unify)
         return ParsedRequest(read_head(checked), [*dropped_fields, *lost], client_body, context)
 

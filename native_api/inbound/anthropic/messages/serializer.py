@@ -6,12 +6,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from native_api.inbound import request_serializer as common
-from native_api.inbound.anthropic.messages.blocks import messages, system
+from native_api.inbound.anthropic.messages.blocks import MESSAGES, SYSTEM
 from native_api.inbound.anthropic.messages.tools import (
-    ANY_MEMBERS,
     CACHE_CONTROL,
-    tool_choice,
-    tools,
+    TOOL_CHOICE,
+    TOOLS,
 )
 from native_api.inbound.checks import (
     CheckedField,
@@ -26,31 +25,29 @@ from native_api.inbound.checks import (
     name,
     number,
     one_of,
-    open_shape,
     string,
-    typed,
 )
 from native_api.inbound.request_serializer import RequestSerializer, field
+from native_api.inbound.shapes import Kinds, Shape
 
 MAX_STOPS: Final = 1000
 
 BUDGET: Final = {"type": string, "display": string, "block_binding": any_object}
-THINKING: Final = typed(
+ONLY_TYPE: Final = Shape({"type": string})
+THINKING: Final = Kinds(
     {
-        "enabled": open_shape({**BUDGET, "budget_tokens": integer}, required=("budget_tokens",)),
-        "adaptive": open_shape(BUDGET),
-        "disabled": ANY_MEMBERS,
-        "between_tools": ANY_MEMBERS,
-    },
-    "a kind of thinking",
-    unknown=ANY_MEMBERS,
+        "enabled": Shape({**BUDGET, "budget_tokens": integer}, required=("budget_tokens",)),
+        "adaptive": Shape(BUDGET),
+        "disabled": ONLY_TYPE,
+        "between_tools": ONLY_TYPE,
+    }
 )
-FORMAT: Final = typed(
-    {"json_schema": open_shape({"schema": any_object}, required=("schema",))},
-    "an output format",
-    unknown=ANY_MEMBERS,
+FORMAT: Final = Kinds(
+    {"json_schema": Shape({"type": string, "schema": any_object}, required=("schema",))}
 )
-OUTPUT: Final = open_shape({"effort": string, "format": FORMAT, "task_budget": any_object})
+OUTPUT: Final = Shape({"effort": string, "format": FORMAT, "task_budget": any_object})
+METADATA: Final = Shape({"user_id": string})
+THREAD: Final = Shape({"type": string, "previous_message_id": string}, ("type",))
 
 
 def container(value: Any, path: str) -> Any:
@@ -78,10 +75,10 @@ class TokenCountSerializer(RequestSerializer):
 
     model = field(common.model)
     tier = field(one_of("simple", "moderate", "complex"))
-    messages = CheckedField(messages)
-    system = field(system)
-    tools = field(tools)
-    tool_choice = field(tool_choice)
+    messages = CheckedField(MESSAGES)
+    system = field(SYSTEM)
+    tools = field(TOOLS)
+    tool_choice = field(TOOL_CHOICE)
     thinking = field(THINKING)
     output_config = field(OUTPUT)
     cache_control = field(CACHE_CONTROL)
@@ -113,13 +110,13 @@ class MessagesSerializer(TokenCountSerializer):
     temperature = field(number)
     top_p = field(number)
     top_k = field(integer)
-    metadata = field(open_shape({"user_id": string}))
+    metadata = field(METADATA)
     service_tier = field(string)
     container = field(container)
     diagnostics = field(any_object)
     inference_geo = field(string)
     fallback_credit_token = field(credit_token)
-    thread = field(open_shape({"type": string, "previous_message_id": string}, ("type",)))
+    thread = field(THREAD)
 
     def check_together(self, checked: dict[str, Any]) -> None:
         super().check_together(checked)

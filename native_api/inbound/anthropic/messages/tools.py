@@ -5,26 +5,18 @@ Source: https://platform.claude.com/docs/en/agents-and-tools/tool-use/define-too
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.inbound.checks import (
-    Check,
-    any_object,
-    boolean,
-    integer,
-    list_of,
-    open_shape,
-    string,
-    typed,
-)
+from native_api.inbound.checks import any_object, boolean, integer, list_of, string
+from native_api.inbound.shapes import Items, Kinds, Shape
 
 MAX_TOOLS: Final = 1024
 """Providers accept 128 to 512. Some need the schema of each tool to be adapted."""
 
-ANY_MEMBERS: Final = open_shape({})
-CACHE_CONTROL: Final = open_shape({"type": string, "ttl": string}, required=("type",))
+CACHE_CONTROL: Final = Shape({"type": string, "ttl": string}, required=("type",))
 
-CUSTOM: Final = open_shape(
+CUSTOM: Final = Shape(
     {
         "type": string,
         "name": string,
@@ -39,42 +31,46 @@ CUSTOM: Final = open_shape(
     },
     required=("name", "input_schema"),
 )
-LOCATION: Final = open_shape(
-    dict.fromkeys(("type", "city", "country", "region", "timezone"), string)
-)
-WEB_SEARCH: Final = open_shape(
+WEB_SEARCH: Final = Shape(
     {
+        "type": string,
         "name": string,
-        "user_location": LOCATION,
+        "user_location": Shape(
+            dict.fromkeys(("type", "city", "country", "region", "timezone"), string)
+        ),
         "max_uses": integer,
         "allowed_domains": list_of(string),
         "blocked_domains": list_of(string),
+        "response_inclusion": string,
+        "strict": boolean,
+        "cache_control": CACHE_CONTROL,
+        "defer_loading": boolean,
+        "allowed_callers": list_of(string),
     }
 )
-OTHER: Final = open_shape(
-    {"type": string, "name": string, "cache_control": CACHE_CONTROL}, required=("type",)
-)
+SEARCH_TYPE: Final = "web_search_"
+"""How the types of the web search begin. They end with a date."""
 
 
-def tool(value: Any, path: str) -> Any:
+class Tool(Kinds):
     """A tool of the client, which may have no type, or one that Anthropic has defined."""
-    kind = any_object(value, path).get("type")
-    check: Check = CUSTOM if kind in (None, "custom") else OTHER
-    if isinstance(kind, str) and kind.startswith("web_search_"):
-        check = WEB_SEARCH
-    return check(value, path)
+
+    def find_kind(self, value: Mapping[str, Any], path: str) -> str:
+        if value.get("type") is None:
+            return "custom"
+        kind = super().find_kind(value, path)
+        return SEARCH_TYPE if kind.startswith(SEARCH_TYPE) else kind
 
 
-tools: Final = list_of(tool, MAX_TOOLS)
+TOOL: Final = Tool({"custom": CUSTOM, SEARCH_TYPE: WEB_SEARCH})
+TOOLS: Final = Items(TOOL, MAX_TOOLS)
 
 PARALLEL: Final = {"type": string, "disable_parallel_tool_use": boolean}
-tool_choice: Final = typed(
+TOOL_CHOICE: Final = Kinds(
     {
-        "auto": open_shape(PARALLEL),
-        "any": open_shape(PARALLEL),
-        "tool": open_shape({**PARALLEL, "name": string}, required=("name",)),
-        "none": open_shape(PARALLEL),
-    },
-    "a tool choice",
-    unknown=ANY_MEMBERS,
+        "auto": Shape(PARALLEL),
+        "any": Shape(PARALLEL),
+        "tool": Shape({**PARALLEL, "name": string}, required=("name",)),
+        "none": Shape(PARALLEL),
+    }
 )

@@ -12,8 +12,13 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
+from native_api.dialects.shared.issuers import MARK
+from native_api.dialects.shared.unknown_members import MAX_NAMES, describe_member
 from native_api.exceptions import UnsupportedField
+from native_api.inbound.anthropic.messages.blocks import MESSAGES, SYSTEM
+from native_api.inbound.anthropic.messages.opened import RESTORED
 from native_api.inbound.anthropic.messages.serializer import MessagesSerializer
+from native_api.inbound.anthropic.messages.tools import TOOLS
 from native_api.inbound.anthropic.messages.unify_messages import Conversation, mark_last_part
 from native_api.inbound.anthropic.messages.unify_reasoning import (
     OLD_FORMAT,
@@ -26,6 +31,7 @@ from native_api.inbound.request_serializer import (
     MAX_METADATA_PAIRS,
     MAX_METADATA_VALUE_LENGTH,
 )
+from native_api.inbound.shapes import UnknownMember, strip_unknown
 from native_api.types import Json
 
 ROUTED_FIELDS: Final = ("model", "tier", "stream", "conversation_id", "provider_options")
@@ -55,6 +61,10 @@ take them."""
 
 KNOWN_FIELDS: Final = MessagesSerializer._declared_fields.keys() | {OLD_FORMAT}
 
+NUMBER: Final = re.compile(r"\[\d+\]")
+OWN_MEMBERS: Final = (MARK, RESTORED)
+"""Members of blocks that only the gateway uses."""
+
 USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What every provider takes as a user's id: at most 64 characters at OpenAI (maximhq/bifrost#1000,
 2025-12), and only these at others (anthropics/claude-code#56643, 2026-05). Coding agents send a
@@ -82,6 +92,7 @@ def unify(body: Json, omitted: list[str]) -> Any:
     chat |= unify_reasoning(body, conversation.effort, omitted)
     chat |= unify_output(body, omitted)
     omitted += _find_left_out(body)
+    omitted += _find_unknown_members(body)
     return chat
 
 
@@ -148,3 +159,16 @@ def _find_left_out(body: Mapping[str, Any]) -> list[str]:
     return names + [
         name for name, value in body.items() if name not in KNOWN_FIELDS and value is not None
     ]
+
+
+def _find_unknown_members(body: Mapping[str, Any]) -> list[str]:
+    """The names of members that nobody here knows, without the numbers of their places."""
+    unknown: list[UnknownMember] = []
+    for name, check in (("system", SYSTEM), ("messages", MESSAGES), ("tools", TOOLS)):
+        strip_unknown(check, body.get(name), name, unknown)
+    names = [
+        describe_member(NUMBER.sub("", member.path), member.name)
+        for member in unknown
+        if member.name not in OWN_MEMBERS
+    ]
+    return list(dict.fromkeys(names))[:MAX_NAMES]
