@@ -17,6 +17,7 @@ urlpatterns = [
         views.InputTokensView.as_view(),
         name="responses-input-tokens",
     ),
+    path("v1/responses/compact", views.CompactView.as_view(), name="responses-compact"),
     path("v1/messages", views.MessagesView.as_view(), name="messages"),
     path(
         "v1/messages/count_tokens",

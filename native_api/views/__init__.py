@@ -12,11 +12,12 @@ from native_api.views.responses import (
     ResponseInputItemsView,
     ResponseView,
 )
-from native_api.views.responses_create import InputTokensView, ResponsesView
+from native_api.views.responses_create import CompactView, InputTokensView, ResponsesView
 from native_api.views.usage import UsageView
 
 __all__ = [
     "ChatCompletionsView",
+    "CompactView",
     "CountTokensView",
     "EmbeddingsView",
     "InferenceView",

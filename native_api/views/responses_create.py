@@ -18,7 +18,11 @@ from native_api.gateway.response_state import ResolvedInput, resolve_state
 from native_api.inbound.base import ParsedRequest, StreamWriter, to_json
 from native_api.inbound.body_limits import declared_length
 from native_api.inbound.json_body import read_and_check, run_check
-from native_api.inbound.openai.responses import InputTokensFormat, ResponsesFormat
+from native_api.inbound.openai.responses import (
+    CompactFormat,
+    InputTokensFormat,
+    ResponsesFormat,
+)
 from native_api.types import Caller, Json
 from native_api.views.inference import InferenceView
 from native_api.views.token_counts import TokenCountView
@@ -77,6 +81,12 @@ class ResponsesView(ResponsesInputView):
         if resolved is None or not resolved.keep:
             return None
         return partial(_keep_streamed, resolved, caller, writer)
+
+
+class CompactView(ResponsesInputView):
+    """`POST v1/responses/compact`."""
+
+    inbound_format = CompactFormat()
 
 
 class InputTokensView(ResponsesInputView, TokenCountView):

@@ -3,7 +3,9 @@ compactions.
 
 1. What a provider of this wire had encrypted is there again, with its issuer in `issued_by`.
 2. What a provider of another wire needs back is in `restored`, for `unify` (`inbound.replayed`).
-3. What does not open was made elsewhere or for somebody else. It is left out, and reported.
+3. A conversation that the gateway has compacted is a user's message with its summary, which every
+   provider can read. It has no more weight than what it sums up.
+4. What does not open was made elsewhere or for somebody else. It is left out, and reported.
 
 Nobody but the gateway may write these two members.
 """
@@ -19,6 +21,7 @@ from native_api.types import Json
 ENCRYPTED: Final = "encrypted_content"
 RESTORED: Final = "restored"
 OPENED_MEMBERS: Final = frozenset({ENCRYPTED, MARK, RESTORED})
+SUMMARY_TITLE: Final = "Summary of the conversation before this message:"
 REPORT: Final = f"input.{ENCRYPTED}"
 
 
@@ -40,10 +43,22 @@ def _open_item(item: Json, seal: Seal | None, omitted: list[str]) -> Json:
     if not sealed:
         return opened
     value = seal.open(sealed) if seal is not None else None
+    if item.get("type") == "compaction" and isinstance(value, dict) and "summary" in value:
+        return build_summary_message(value["summary"])
     members = _read_value(value) if isinstance(value, dict) else {}
     if not members and REPORT not in omitted:
         omitted.append(REPORT)
     return opened | members
+
+
+def build_summary_message(summary: str) -> Json:
+    """What stands for a compacted conversation."""
+    return {"type": "message", "role": "user", "content": f"{SUMMARY_TITLE}\n\n{summary}"}
+
+
+def is_summary(message: Json) -> bool:
+    content = message.get("content")
+    return isinstance(content, str) and content.startswith(SUMMARY_TITLE)
 
 
 def _read_value(value: Json) -> Json:
