@@ -1,7 +1,8 @@
 """Rate-limit headers: `x-ratelimit-limit-requests`, `x-ratelimit-remaining-requests`,
-`x-ratelimit-reset-requests`, and the same for `-tokens`.
+`x-ratelimit-reset-requests`, and the same for `-tokens`, `-input-tokens` and `-output-tokens`.
 
-They show how the limits of a call stand, and are named as OpenAI names them:
+They show how the limits of a call stand, and are named as OpenAI names them, which has no limits
+on input or output alone:
 https://platform.openai.com/docs/guides/rate-limits#rate-limits-in-headers (read 2026-11).
 `throttling` makes those of throttle rates; `merge_headers` keeps the tighter ones.
 """
@@ -17,12 +18,13 @@ from native_api.limits.budgets import BudgetLevel, BudgetRequest
 from native_api.limits.rules import AppliedRule
 
 HEADER_KINDS: Final = {
-    "requests": "requests",
-    "input_tokens": "tokens",
-    "output_tokens": "tokens",
-    "tokens": "tokens",
+    "requests": ("requests",),
+    "tokens": ("tokens",),
+    "input_tokens": ("tokens", "input-tokens"),
+    "output_tokens": ("tokens", "output-tokens"),
 }
-"""The metrics that have headers, and the word in their names."""
+"""The metrics that have headers, and the words in their names."""
+KINDS: Final = tuple(dict.fromkeys(kind for kinds in HEADER_KINDS.values() for kind in kinds))
 
 
 class LimitStatus(NamedTuple):
@@ -72,12 +74,12 @@ def budget_status(
 
 
 def rate_limit_headers(statuses: Iterable[LimitStatus]) -> dict[str, str]:
-    """Return the headers for the tightest limit on requests and the tightest one on tokens."""
+    """Return the headers for the tightest limit on requests and the tightest ones on tokens."""
     tightest: dict[str, LimitStatus] = {}
     for status in statuses:
-        kind = HEADER_KINDS.get(status.applied.rule.metric)
-        if kind and (kind not in tightest or status.remaining < tightest[kind].remaining):
-            tightest[kind] = status
+        for kind in HEADER_KINDS.get(status.applied.rule.metric, ()):
+            if kind not in tightest or status.remaining < tightest[kind].remaining:
+                tightest[kind] = status
     headers: dict[str, str] = {}
     for kind, status in tightest.items():
         headers[f"x-ratelimit-limit-{kind}"] = str(status.limit)
@@ -90,7 +92,7 @@ def rate_limit_headers(statuses: Iterable[LimitStatus]) -> dict[str, str]:
 def merge_headers(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:
     """Return the rate-limit headers of both; for each kind, those with less remaining."""
     merged = dict(first)
-    for kind in ("requests", "tokens"):
+    for kind in KINDS:
         name = f"x-ratelimit-remaining-{kind}"
         remaining = first.get(name, "")
         if name in second and not (remaining.isdigit() and int(remaining) <= int(second[name])):
