@@ -55,6 +55,7 @@ SAME_ON_ALL_VERSIONS = (
     "front/test_call_ids.py",
     "front/test_durability.py",
     "front/test_issuers.py",
+    "front/test_kept_outages.py",
     "front/test_keys_and_catalog.py",
     "front/test_leaks.py",
     "front/test_owned.py",

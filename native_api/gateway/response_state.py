@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from native_api.conf import native_settings
+from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
 from native_api.exceptions import InvalidRequest, UnsupportedField
 from native_api.gateway import kept_responses, kept_threads
 from native_api.gateway.kept_responses import MAX_SHOWN, History
@@ -21,11 +22,6 @@ from native_api.inbound.json_structure import count_structure
 from native_api.types import Caller, Json
 
 MAX_REFERENCES: Final = 1000
-
-NOT_KEPT: Final = (
-    "this site does not keep responses (its setting RESPONSES['STORE'] is off). Send the whole "
-    "conversation as input; in the AI SDK, set providerOptions.openai.store to false"
-)
 
 PLACE: Final = re.compile(r"input\[(\d+)\]")
 
@@ -136,9 +132,9 @@ def _read_previous(data: Json) -> str | None:
 
 def _refuse_references(previous: str | None, references: Mapping[int, str]) -> None:
     if previous is not None:
-        raise UnsupportedField("previous_response_id", NOT_KEPT)
+        raise UnsupportedField("previous_response_id", STATE_WAY_ROUND)
     for index in references:
-        raise UnsupportedField(f"input[{index}]", f"it is an item_reference, but {NOT_KEPT}")
+        raise UnsupportedField(f"input[{index}]", f"it is an item_reference, but {STATE_WAY_ROUND}")
 
 
 # --- item references -----------------------------------------------------------------------------

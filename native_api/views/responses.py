@@ -9,9 +9,9 @@ from django.http import HttpResponse
 from rest_framework.request import Request
 
 from native_api.conf import native_settings
+from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
 from native_api.exceptions import InvalidRequest
 from native_api.gateway import kept_responses
-from native_api.gateway.response_state import NOT_KEPT
 from native_api.types import Caller
 from native_api.views.base import NativeView
 
@@ -25,7 +25,7 @@ class KeptResponsesView(NativeView):
     async def get_owner(self, request: Request) -> Caller:
         """The caller, whose responses are asked for."""
         if not native_settings.RESPONSES["STORE"]:
-            raise InvalidRequest(f"There are no responses to ask for: {NOT_KEPT}.")
+            raise InvalidRequest(f"There are no responses to ask for: {STATE_WAY_ROUND}.")
         return await self.get_caller(request)
 
 

@@ -149,9 +149,9 @@ def test_a_site_that_keeps_nothing_names_the_setting_and_the_way_round(
             answer = ask(site, method, path)
             assert answer.status_code == 400
             message = answer.json()["error"]["message"]
-            assert "RESPONSES['STORE']" in message
-            assert "Send the whole conversation as input" in message
-            assert "providerOptions.openai.store to false" in message
+            assert "(RESPONSES)" in message
+            assert "send the whole conversation as `input`" in message
+            assert "providerOptions.openai.store = false" in message
 
 
 def ask(site: Site, method: str, path: str, key: str | None = None) -> httpx.Response:
