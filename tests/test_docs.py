@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from native_api.conf import DEFAULTS
-from scripts import architecture, providers_page
+from scripts import architecture, providers_page, translation_page
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -98,6 +98,12 @@ def test_every_claim_of_security_names_tests_that_are_there(claim: str) -> None:
 def test_the_page_of_providers_is_made_from_the_rows() -> None:
     assert providers_page.PAGE.read_text() == providers_page.page(), (
         "run python -m scripts.providers_page"
+    )
+
+
+def test_the_page_of_losses_is_made_from_their_table() -> None:
+    assert translation_page.PAGE.read_text() == translation_page.page(), (
+        "run python -m scripts.translation_page"
     )
 
 
