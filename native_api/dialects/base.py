@@ -211,6 +211,11 @@ class Dialect(ABC):
         has_maker = bool(model) and "/" not in model
         return f"{target.provider.name}/{maker}" if has_maker else target.provider.name
 
+    def has_search(self, target: Target) -> bool:
+        """Whether this target takes `web_search_options`."""
+        unsupported = target.provider.quirks.unsupported | self.refused_fields
+        return "web_search_options" not in unsupported
+
     def call_id_rule(self, target: Target) -> CallIdRule:
         """Which ids of tool calls this target takes."""
         return ANY_ID

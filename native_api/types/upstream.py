@@ -3,7 +3,8 @@ what a client's request and a provider's events are if both speak the same wire.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -58,6 +59,11 @@ class ClientBody:
     """The unified request, once somebody needed it."""
     omitted: list[str] = field(default_factory=list)
     """What `unified` leaves out."""
+    can_lack_search: bool = False
+    """Whether a target without web search gets the request without it, which is reported."""
+    locate: Callable[[Json], Mapping[str, str]] | None = field(default=None, repr=False)
+    """For a body in the client's words: the place of each message and tool in the unified request
+    (`messages[0]`) -> that in the body."""
 
     @property
     def unified(self) -> Any:
@@ -66,11 +72,23 @@ class ClientBody:
             self.made = self.unify(self.body, self.omitted)
         return self.made
 
+    def find_place(self, path: str) -> str:
+        """The place in the client's body of one in the unified request; the same if it is not
+        known."""
+        head = UNIFIED_PLACE.match(path)
+        if head is None or self.locate is None:
+            return path
+        place = self.locate(self.body).get(head[1])
+        return path if place is None else place + path[head.end() :]
+
     def replace(self, body: Json, unified: Any) -> ClientBody:
         """The same with another body, of which `unified` is the unified request."""
         return ClientBody(
             self.wire, body, self.unify, self.is_unified_wire, self.forwards_replies, unified
         )
+
+
+UNIFIED_PLACE: Final = re.compile(r"((?:messages|tools)\[\d+\])(?:\.function|\.custom)?")
 
 
 class ForwardedEvent(NamedTuple):

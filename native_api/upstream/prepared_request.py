@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from native_api.dialects import DIALECTS
 from native_api.dialects.base import Dialect
 from native_api.dialects.shared.json_values import encode
+from native_api.exceptions import UnsupportedField
 from native_api.operations import CHAT, Operation
 from native_api.types import ClientBody, Json, Target, UpstreamRequest
 from native_api.upstream.files import inline
@@ -78,8 +79,10 @@ class Source(NamedTuple):
     body: Any
     client_body: ClientBody | None = None
     """Set if `body` is the client's own."""
+    translated: ClientBody | None = None
+    """The client's own, if `body` is the unified request that was made of it."""
     omitted: tuple[str, ...] = ()
-    """What the unified request has no words for."""
+    """What of it `body` does not have."""
 
     @property
     def is_unified(self) -> bool:
@@ -91,19 +94,36 @@ def _choose_source(body: Any, target: Target, client_body: ClientBody | None) ->
     if client_body is None:
         return Source(dialect, body)
     forwarder = dialect.forwarder(client_body.wire, target)
-    if forwarder is None:
-        unified = client_body.unified
-        return Source(dialect, unified, omitted=tuple(client_body.omitted))
-    return Source(forwarder, client_body.body, client_body)
+    if forwarder is not None:
+        return Source(forwarder, client_body.body, client_body)
+    unified, omitted = client_body.unified, client_body.omitted
+    if client_body.can_lack_search and SEARCH in unified and not dialect.has_search(target):
+        unified = {name: value for name, value in unified.items() if name != SEARCH}
+        omitted = [*omitted, SEARCH]
+    return Source(dialect, unified, translated=client_body, omitted=tuple(omitted))
+
+
+SEARCH: Final = "web_search_options"
 
 
 def _build(source: Source, target: Target, operation: Operation) -> PreparedRequest:
-    dialect, body, client_body, omitted = source
+    dialect, body, client_body = source.dialect, source.body, source.client_body
     if client_body is None:
-        request = operation.build_request(dialect, body, target)
-        if omitted:
-            request.omitted = tuple(dict.fromkeys((*omitted, *request.omitted)))
+        request = _translate(source, target, operation)
     else:
         request = dialect.forward(body, target)
     inline.refuse_addresses(request.body, body, target.provider)
     return PreparedRequest(target, dialect.name, request, operation, client_body)
+
+
+def _translate(source: Source, target: Target, operation: Operation) -> UpstreamRequest:
+    """The request made of the unified one. An error names the place in the client's words."""
+    try:
+        request = operation.build_request(source.dialect, source.body, target)
+    except UnsupportedField as error:
+        if source.translated is None:
+            raise
+        raise UnsupportedField(source.translated.find_place(error.path), error.reason) from None
+    if source.omitted:
+        request.omitted = tuple(dict.fromkeys((*source.omitted, *request.omitted)))
+    return request

@@ -39,6 +39,7 @@ from native_api.dialects.bedrock.token_counting import build_count_request
 from native_api.dialects.bedrock.tool_history import write_as_text
 from native_api.dialects.bedrock.tools import (
     ToolConfigBuilder,
+    can_search,
     read_option_tools,
     read_tool_names,
 )
@@ -108,6 +109,9 @@ class Bedrock(Dialect):
 
     def issuer(self, target: Target) -> str:
         return name_issuer(target)
+
+    def has_search(self, target: Target) -> bool:
+        return can_search(target.model)
 
     def call_id_rule(self, target: Target) -> CallIdRule:
         return CALL_IDS.get(read_maker(target.known_model), OTHER_CALL_IDS)

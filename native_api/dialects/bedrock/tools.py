@@ -26,6 +26,11 @@ from native_api.exceptions import UnsupportedField
 from native_api.types import ChatRequest, Json
 
 
+def can_search(model: str) -> bool:
+    """Only Amazon's own models can."""
+    return "nova" in model
+
+
 class ToolConfigBuilder:
     """Builds what a request says about tools: `config` for `toolConfig`, `model_fields` for
     `additionalModelRequestFields`.
@@ -105,7 +110,7 @@ class ToolConfigBuilder:
         return {"toolSpec": {**function, "inputSchema": {"json": schema}}}
 
     def _build_web_search(self) -> Json:
-        if "nova" not in self._model:
+        if not can_search(self._model):
             raise UnsupportedField(
                 "web_search_options", "only Amazon's Nova models can search the web with Bedrock"
             )

@@ -22,7 +22,7 @@ from native_api.dialects.openai_chat.embeddings import (
     build_embeddings_reply,
 )
 from native_api.dialects.openai_chat.messages import MessageTranslator
-from native_api.dialects.openai_chat.models import takes_breakpoints
+from native_api.dialects.openai_chat.models import has_search, takes_breakpoints
 from native_api.dialects.openai_chat.reply import build_reply
 from native_api.dialects.openai_chat.stream import OpenAIStream
 from native_api.dialects.openai_chat.stream_editor import OpenAIStreamEditor
@@ -93,6 +93,10 @@ class OpenAI(Dialect):
         if length:
             return exact_ids(length)
         return SHORT_IDS if target.provider.vendor in OLD_DEPLOYMENTS else OPENAI_IDS
+
+    def has_search(self, target: Target) -> bool:
+        vendor = target.provider.vendor
+        return super().has_search(target) and has_search(vendor, target.known_model)
 
     def unsupported_fields(self, chat: ChatRequest, target: Target) -> frozenset[str]:
         unsupported = super().unsupported_fields(chat, target)
