@@ -12,7 +12,12 @@ from typing import Any, Final
 from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
 from native_api.exceptions import InvalidRequest, UnsupportedField
 from native_api.inbound.checks import FieldError
-from native_api.inbound.openai.responses.tools import UnifiedTools, unify_tool_choice, unify_tools
+from native_api.inbound.openai.responses.tools import (
+    UnifiedTools,
+    flatten_tools,
+    unify_tool_choice,
+    unify_tools,
+)
 from native_api.inbound.openai.responses.unify_items import Conversation
 from native_api.types import ChatRequest, Json
 
@@ -53,7 +58,7 @@ def _unify(body: Json, omitted: list[str]) -> ChatRequest:
         raise UnsupportedField("previous_response_id", STATE_WAY_ROUND)
     chat: Any = {name: body[name] for name in SAME_FIELDS if body.get(name) is not None}
     tools = _add_tools(chat, body, omitted)
-    _add_messages(chat, body, tools, omitted)
+    chat["messages"] = _read_conversation(body, tools, omitted).messages
     _add_limits(chat, body)
     _add_text(chat, body.get("text") or {}, omitted)
     _add_reasoning(chat, body.get("reasoning") or {}, omitted)
@@ -76,18 +81,27 @@ def _is_usual(name: str, value: Any) -> bool:
 # --- the conversation ----------------------------------------------------------------------------
 
 
-def _add_messages(chat: Json, body: Json, names: UnifiedTools, omitted: list[str]) -> None:
+def _read_conversation(body: Json, names: UnifiedTools, omitted: list[str]) -> Conversation:
     conversation = Conversation(body.get("tools"), names, omitted)
     if body.get("instructions"):
-        conversation.messages.append({"role": "system", "content": body["instructions"]})
+        system = {"role": "system", "content": body["instructions"]}
+        conversation.add_message(system, "instructions")
     written = body.get("input")
     if isinstance(written, str):
-        conversation.messages.append({"role": "user", "content": written})
+        conversation.add_message({"role": "user", "content": written}, "input")
     else:
         conversation.add(written or [], "input")
     if not conversation.messages:
         raise FieldError("input", "expected at least one message")
-    chat["messages"] = conversation.messages
+    return conversation
+
+
+def locate(body: Json) -> dict[str, str]:
+    """The place of each unified message and tool -> that in this request, which was unified."""
+    conversation = _read_conversation(body, unify_tools(body, []), [])
+    places = {f"messages[{index}]": place for index, place in enumerate(conversation.places)}
+    tools = {f"tools[{index}]": tool.path for index, tool in enumerate(flatten_tools(body))}
+    return places | tools
 
 
 def _add_tools(chat: Json, body: Json, omitted: list[str]) -> UnifiedTools:

@@ -32,10 +32,13 @@ class Conversation:
 
     def __init__(self, tools: Any, names: UnifiedTools, omitted: list[str]) -> None:
         self.messages: list[Json] = []
+        self.places: list[str] = []
+        """Where each message stands in the request, or begins."""
         self._tools, self._names, self._omitted = tools, names, omitted
         self._turn: Turn | None = None
-        self._results: list[Json] = []
-        """The results that came after the turn."""
+        self._turn_place = ""
+        self._results: list[tuple[Json, str]] = []
+        """The results that came after the turn, each with its place."""
 
     def add(self, items: list[Json], path: str) -> None:
         """Add all items. Raises FieldError, UnsupportedField."""
@@ -48,36 +51,43 @@ class Conversation:
         if item.get("type") is None:
             item = {**item, "type": kind}
         if _is_models(item):
-            self._add_to_turn(item)
+            self._add_to_turn(item, path)
         elif kind in ALL_RESULTS:
-            results = self.messages if self._turn is None else self._results
-            results.append(build_result(item, path))
+            self._results.append((build_result(item, path), path))
+            if self._turn is None:
+                self._end_turn()
         elif kind not in SETTINGS:
             self._end_turn()
             ADDERS.get(kind, Conversation._refuse)(self, item, path)
 
-    def _add_to_turn(self, item: Json) -> None:
+    def _add_to_turn(self, item: Json, path: str) -> None:
         """Add an item of the model to the message that it belongs to. Some clients write each
         result behind its call, between the items of one reply."""
         reply = find_reply(item)
         if self._turn is not None and self._turn.is_over(reply, bool(self._results)):
             self._end_turn()
-        self._turn = self._turn or Turn(self._tools, self._names)
+        if self._turn is None:
+            self._turn, self._turn_place = Turn(self._tools, self._names), path
         self._turn.add(item, reply)
 
     def _end_turn(self) -> None:
         message = self._turn.build(self._omitted) if self._turn is not None else None
         if message is not None:
-            self.messages.append(message)
-        self.messages += self._results
+            self.add_message(message, self._turn_place)
+        for result, place in self._results:
+            self.add_message(result, place)
         self._turn, self._results = None, []
+
+    def add_message(self, message: Json, place: str) -> None:
+        self.messages.append(message)
+        self.places.append(place)
 
     # --- items of the client ---------------------------------------------------------------------
 
     def _add_message(self, item: Json, path: str) -> None:
         role = item["role"]
         content = unify_content(item["content"], f"{path}.content", text_only=role != "user")
-        self.messages.append({"role": role, "content": content})
+        self.add_message({"role": role, "content": content}, path)
 
     def _add_approval(self, item: Json, path: str) -> None:
         self._omitted.append(f"input.{item['type']}")
