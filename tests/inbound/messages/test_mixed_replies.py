@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 
-from tests.inbound.made_replies import made_replies
 from tests.inbound.messages.message_reading import read_complete, read_stream, write_stream
 from tests.inbound.messages.saying import expect, read_as_reply
+from tests.inbound.mixed_replies import mixed_replies
 from tests.inbound.recorded_replies import RecordedReply
 from tests.inbound.reply_comparison import check_losses
 
 
 @settings(max_examples=80, deadline=None)
-@given(made_replies())
+@given(mixed_replies())
 def test_a_message_says_what_any_reply_says(reply: RecordedReply) -> None:
     complete = read_complete(reply.completion)
     streamed = read_stream(write_stream([[chunk] for chunk in reply.chunks]))
