@@ -2,8 +2,7 @@
 
 1. What is signed or encrypted gets the mark of its issuer. The pieces of a signature become one,
    because SDKs do not join them.
-2. `message_stop` is held back until the usage is recorded. It is added where a server ends the
-   message without it.
+2. `message_stop` is held back until the usage is recorded.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from native_api.dialects.shared.issuers import MARK
 from native_api.dialects.shared.json_values import read_object
 from native_api.dialects.shared.wire_editor import WireEditor, forward_event, join_chunks
 from native_api.dialects.streams import parse_event
-from native_api.types import NO_CHUNK, Event, ForwardedEvent, Json
+from native_api.types import Event, ForwardedEvent, Json
 
 DELTA, END = "content_block_delta", "message_stop"
 
@@ -79,6 +78,4 @@ class AnthropicStreamEditor(WireEditor):
 
     def close(self) -> Sequence[ForwardedEvent]:
         self.parser.close()
-        if not self.last_events:
-            self.last_events = [ForwardedEvent(NO_CHUNK, None, END, {"type": END})]
         return self._take_signature()

@@ -21,12 +21,15 @@ CLIENT_DATA_MEMBERS: Final = frozenset(
     {
         "parameters", "inputschema", "schema", "jsonschema", "responseschema", "responsejsonschema",
         "parametersjsonschema", "format", "properties", "args", "arguments", "response", "input",
-        "json", "data", "metadata", "requestmetadata", "labels", "annotations", "citations",
+        "json", "data", "metadata", "requestmetadata", "clientmetadata", "labels", "annotations",
+        "citations",
     }
 )  # fmt: skip
 """Members whose objects are the client's own data, by normalized name."""
 
-TOP_LEVEL_DATA: Final = frozenset({"input", "format", "metadata", "requestmetadata", "labels"})
+TOP_LEVEL_DATA: Final = frozenset(
+    {"input", "format", "metadata", "requestmetadata", "clientmetadata", "labels"}
+)
 """Those of them that are members of a body itself on some wire. Others there are fields that nobody
 here knows."""
 
@@ -64,8 +67,8 @@ STATE_PATTERN: Final = re.compile(
     rb'|rag[_-]?corp(?:us|ora)|prompt|audio|voice|item_reference)"'
 )
 BUCKET_SCHEMES: Final = (b"s3://", b"gs://")
-"""A body is inspected only if its JSON contains one of these. The pattern begins with a character
-that is found fast."""
+"""A long body is inspected only if its JSON contains one of these. The pattern begins with a
+character that is found fast."""
 
 MAX_PATH_LENGTH: Final = 200
 """Characters of a path in an error."""
@@ -145,6 +148,48 @@ def _is_plain_message(message: Mapping[str, Any]) -> bool:
     )
 
 
+MAX_WALKED_ENTRIES: Final = 8
+"""Walking through as many entries is faster than a search in the JSON of the whole body."""
+ENTRY_FIELDS: Final = ("messages", "input", "tools", "system")
+"""Fields whose items are most of a body."""
+PLAIN_ENTRY_MEMBERS: Final = frozenset(
+    {
+        "type", "role", "content", "id", "status", "phase", "call_id", "tool_use_id", "name",
+        "namespace", "arguments", "input", "output", "summary", "text", "refusal", "thinking",
+        "signature", "encrypted_content", "is_error", "description", "parameters", "input_schema",
+        "strict", "format", "tools", "annotations", "citations", "cache_control",
+    }
+)  # fmt: skip
+"""Members of items, of their parts, and of tools that name nothing outside of the request."""
+INNER_ENTRIES: Final = ("content", "output", "summary", "tools")
+"""Those of them that may be lists of entries."""
+
+
+def leave_out_plain(body: Json) -> Json:
+    """The body without the entries that need no inspection, which are nearly all of a coding
+    agent's."""
+    rest = {name: value for name, value in body.items() if name not in ENTRY_FIELDS}
+    for name in ENTRY_FIELDS:
+        value = body.get(name)
+        if isinstance(value, list):
+            rest[name] = [entry for entry in value if not _is_plain_entry(entry)]
+        elif value is not None:
+            rest[name] = value
+    return rest
+
+
+def _is_plain_entry(entry: Any) -> bool:
+    if entry.__class__ is not dict or not entry.keys() <= PLAIN_ENTRY_MEMBERS:
+        return False
+    for name in INNER_ENTRIES:
+        value = entry.get(name)
+        if value.__class__ is list and not all(map(_is_plain_entry, value)):
+            return False
+        if value.__class__ is dict:
+            return False
+    return True
+
+
 class Member(NamedTuple):
     """One member of an object in a body; each item of a list is a member of its own."""
 
@@ -185,14 +230,23 @@ def refuse_provider_state(body: Json, content: bytes, request: Mapping[str, Any]
     if is_plain_request(request):
         return
     _refuse_references(body, request)
-    if STATE_PATTERN.search(content) is None and not any(
-        bucket in content for bucket in BUCKET_SCHEMES
-    ):
+    rest = leave_out_plain(body)
+    if _count_entries(rest) > MAX_WALKED_ENTRIES and not _may_name_state(content):
         return
-    for member in walk_members(body):
+    for member in walk_members(rest):
         name = _read_state_name(member)
         if name:
             raise UnsupportedField(find_path(request, name) or member.name, REASONS["state"])
+
+
+def _count_entries(body: Json) -> int:
+    return sum(len(body[name]) for name in ENTRY_FIELDS if isinstance(body.get(name), list))
+
+
+def _may_name_state(content: bytes) -> bool:
+    return STATE_PATTERN.search(content) is not None or any(
+        bucket in content for bucket in BUCKET_SCHEMES
+    )
 
 
 def _refuse_references(body: Json, request: Mapping[str, Any]) -> None:
