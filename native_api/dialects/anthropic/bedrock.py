@@ -29,7 +29,7 @@ from native_api.dialects.shared import gateway_owned
 from native_api.dialects.shared.json_values import encode, parse_json, read_object
 from native_api.dialects.shared.nesting import check_depth
 from native_api.dialects.shared.provider_options import find_provider_options
-from native_api.dialects.streams import StreamParser
+from native_api.dialects.streams import StreamParser, parse_event
 from native_api.exceptions import UnsupportedField, UpstreamError
 from native_api.types import (
     ChatCompletion,
@@ -155,7 +155,7 @@ def unwrap_event(event: Event) -> Event | None:
     exception."""
     if is_exception(event.type):
         raise read_reply_error(event.type, parse_json(event.data))
-    encoded = read_object(parse_json(event.data)).get("bytes")
+    encoded = read_object(parse_event(event)).get("bytes")
     if not isinstance(encoded, str):
         return None
     data = base64.b64decode(encoded).decode("utf-8", "replace")
