@@ -80,6 +80,7 @@ class HookedCall:
         written = client_body.unified
         call = await self._run_before_call(written, "")
         if call.body != written:
+            client_body.translate()  # What only this wire can say would be lost.
             self._record.set_body(call.body)
             return call.body, None
         if self._chain.after_call or self._chain.on_chunk:

@@ -64,10 +64,12 @@ class ClientBody:
     locate: Callable[[Json], Mapping[str, str]] | None = field(default=None, repr=False)
     """For a body in the client's words: the place of each message and tool in the unified request
     (`messages[0]`) -> that in the body."""
+    check: Callable[[], None] | None = field(default=None, repr=False)
+    """Raises UnsupportedField if only a target of the wire can answer what has been unified."""
 
     @property
     def unified(self) -> Any:
-        """The unified request, for targets of other wires. Raises InvalidRequest."""
+        """The unified request, for hooks. Raises InvalidRequest."""
         if self.made is None:
             self.made = self.unify(self.body, self.omitted)
         return self.made
@@ -80,6 +82,14 @@ class ClientBody:
             return path
         place = self.locate(self.body).get(head[1])
         return path if place is None else place + path[head.end() :]
+
+    def translate(self) -> Any:
+        """The unified request, for targets of other wires. Raises InvalidRequest,
+        UnsupportedField."""
+        unified = self.unified
+        if self.check is not None:
+            self.check()
+        return unified
 
     def replace(self, body: Json, unified: Any) -> ClientBody:
         """The same with another body, of which `unified` is the unified request."""

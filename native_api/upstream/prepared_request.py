@@ -96,7 +96,7 @@ def _choose_source(body: Any, target: Target, client_body: ClientBody | None) ->
     forwarder = dialect.forwarder(client_body.wire, target)
     if forwarder is not None:
         return Source(forwarder, client_body.body, client_body)
-    unified, omitted = client_body.unified, client_body.omitted
+    unified, omitted = client_body.translate(), client_body.omitted
     if client_body.can_lack_search and SEARCH in unified and not dialect.has_search(target):
         unified = {name: value for name, value in unified.items() if name != SEARCH}
         omitted = [*omitted, SEARCH]

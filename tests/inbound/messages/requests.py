@@ -37,7 +37,7 @@ def unify_all(request: Json | None = None, **fields: Any) -> tuple[Any, list[str
     """The unified request, and what it leaves out."""
     client_body = parse(request, **fields).client_body
     assert client_body is not None
-    return client_body.unified, client_body.omitted
+    return client_body.translate(), client_body.omitted
 
 
 def talk(*messages: Json) -> list[Json]:

@@ -59,7 +59,7 @@ def send_back(message: Json) -> Json:
     user: list[Json] = REQUEST["messages"]
     parsed = MESSAGES.parse({**REQUEST, "messages": [*user, *turns, *user]}, context_of())
     assert parsed.client_body is not None
-    unified: Json = parsed.client_body.unified["messages"][1]
+    unified: Json = parsed.client_body.translate()["messages"][1]
     return unified if turns else {"role": "assistant"}
 
 

@@ -134,10 +134,10 @@ def takes(client_body: Any, target: Any) -> bool:
     forwarder = dialect.forwarder(client_body.wire, target)
     try:
         if forwarder is None:
-            dialect.request(client_body.unified, target)
+            dialect.request(client_body.translate(), target)
         else:
             forwarder.forward(client_body.body, target)
-            client_body.unify(client_body.body, [])
+            client_body.translate()
     except InvalidRequest:
         return False
     return True

@@ -44,7 +44,7 @@ def opened(parsed: ParsedRequest) -> list[Json]:
 def unified(*blocks: Json, omitted: list[str] | None = None) -> Json:
     parsed = parse(*blocks)
     assert parsed.client_body is not None
-    message: Json = parsed.client_body.unified["messages"][1]
+    message: Json = parsed.client_body.translate()["messages"][1]
     if omitted is not None:
         omitted += parsed.client_body.omitted
     return message

@@ -69,7 +69,7 @@ def test_recorded_conversations_come_back(recording: Any) -> None:
     assert client_body is not None
     provider = Provider("anthropic", "anthropic", "https://api.example/v1", own_account=True)
     try:
-        chat = client_body.unified
+        chat = client_body.translate()
     except UnsupportedField:
         assert needs_anthropic(request)
         return

@@ -179,6 +179,25 @@ def test_what_the_answer_depends_on_is_refused(fields: Json, path: str) -> None:
     assert caught.value.path == path
 
 
+@each(
+    "fields",
+    [
+        {"mcp_servers": [{"type": "url", "url": "https://a.example", "name": "a"}]},
+        {"max_tokens": 0, "container": "c"},
+        {"tools": [TOOL, {"type": "code_execution_20250825", "name": "code_execution"}]},
+        {"messages": [{"role": "user", "content": [{"type": "container_upload", "file_id": "f"}]}]},
+        {"messages": [{"role": "user", "content": [{"type": "hologram"}]}]},
+        {"messages": [{"role": "system", "content": "", "output_config": {"effort": "low"}}]},
+    ],
+)
+def test_hooks_see_also_what_only_anthropic_can_answer(fields: Json) -> None:
+    client_body = parse(**fields).client_body
+    assert client_body is not None
+    assert ChatCompletionSerializer().check_known(client_body.unified) == client_body.unified
+    with pytest.raises(UnsupportedField):
+        client_body.translate()
+
+
 def test_a_users_id_is_such_as_every_provider_takes() -> None:
     """OpenAI takes 64 characters, DeepSeek only letters, digits, `_` and `-`."""
     user_id = '{"device_id":"0af1","session_id":"c1b2"}'
@@ -236,7 +255,7 @@ def test_a_coding_agents_request() -> None:
     assert parsed.dropped_fields == []
     assert parsed.client_body is not None
     assert len(parsed.client_body.body["betas"]) == 8
-    chat = parsed.client_body.unified
+    chat = parsed.client_body.translate()
     assert ChatCompletionSerializer().check_known(chat) == chat
     assert "billing" not in str(chat["messages"])
     assert chat["messages"][2]["reasoning_content"] == "I should run it."

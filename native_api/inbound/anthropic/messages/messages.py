@@ -16,7 +16,7 @@ from native_api.inbound.anthropic.messages.opened import open_messages
 from native_api.inbound.anthropic.messages.reply import build_message
 from native_api.inbound.anthropic.messages.serializer import MessagesSerializer
 from native_api.inbound.anthropic.messages.stream import MessagesStreamWriter
-from native_api.inbound.anthropic.messages.unify import read_head, unify
+from native_api.inbound.anthropic.messages.unify import Translation, read_head
 from native_api.inbound.base import (
     ClientContext,
     InboundFormat,
@@ -68,7 +68,8 @@ class MessagesFormat(InboundFormat):
         if betas:
             body["betas"] = betas
         body["messages"], lost = open_messages(body["messages"], context.seal)
-        client_body = ClientBody(self.wire, body, unify)
+        translation = Translation()
+        client_body = ClientBody(self.wire, body, translation.unify, check=translation.check)
         return ParsedRequest(read_head(checked), [*dropped_fields, *lost], client_body, context)
 
     def rename_field(self, path: str) -> str:

@@ -2,7 +2,7 @@
 the conversation. Pure.
 
 `omitted` gets what other wires than Anthropic's have no words for; what would change the meaning of
-the answer raises UnsupportedField. Fields are never missing only because they are null.
+the answer is refused. Fields are never missing only because they are null.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from native_api.dialects.shared.unknown_members import MAX_NAMES, describe_membe
 from native_api.exceptions import UnsupportedField
 from native_api.inbound.anthropic.messages.blocks import MESSAGES, SYSTEM
 from native_api.inbound.anthropic.messages.opened import RESTORED
+from native_api.inbound.anthropic.messages.report import Report
 from native_api.inbound.anthropic.messages.serializer import MessagesSerializer
 from native_api.inbound.anthropic.messages.tools import TOOLS
 from native_api.inbound.anthropic.messages.unify_messages import Conversation, mark_last_part
@@ -71,29 +72,59 @@ USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 JSON text."""
 
 
-def unify(body: Json, omitted: list[str]) -> Any:
-    """The unified request of a checked body whose seals are opened. Raises UnsupportedField."""
-    _check_needed(body)
+class Translation:
+    """Makes the unified request of one Messages request.
+
+    `check` raises for what only Anthropic can answer. It is apart, since hooks see the unified
+    request also of a call that goes to Anthropic.
+    """
+
+    __slots__ = ("_refused",)
+
+    def __init__(self) -> None:
+        self._refused: list[UnsupportedField] = []
+
+    def unify(self, body: Json, omitted: list[str]) -> Any:
+        """The unified request of a checked body whose seals are opened."""
+        report = Report(omitted)
+        chat = _unify(body, report)
+        self._refused = report.refused
+        return chat
+
+    def check(self) -> None:
+        """Raise UnsupportedField if no provider of another wire can answer the request that was
+        unified."""
+        for error in self._refused:
+            raise error
+
+
+def _unify(body: Json, report: Report) -> Any:
+    _refuse_needed(body, report)
     chat = read_head(body)
     chat.pop("metadata", None)
-    conversation = Conversation(omitted)
+    conversation = Conversation(report)
     conversation.add_system(body.get("system"))
     conversation.add_turns(body["messages"])
     chat["messages"] = conversation.messages
     if body.get("cache_control"):
         mark_last_part(chat["messages"], body["cache_control"])
-    for name, unified in RENAMED_FIELDS.items():
-        if body.get(name) is not None:
-            chat[unified] = body[name]
-    user_id = (body.get("metadata") or {}).get("user_id")
-    if user_id:
-        chat["user"] = shorten_user_id(user_id)
-    chat |= unify_tools(body, conversation.tool_changes, omitted)
-    chat |= unify_reasoning(body, conversation.effort, omitted)
-    chat |= unify_output(body, omitted)
-    omitted += _find_left_out(body)
-    omitted += _find_unknown_members(body)
+    chat |= _rename_fields(body)
+    chat |= unify_tools(body, conversation.tool_changes, report)
+    chat |= unify_reasoning(body, conversation.effort, report)
+    chat |= unify_output(body, report)
+    report.omit_all(_find_left_out(body))
+    report.omit_all(_find_unknown_members(body))
     return chat
+
+
+def _rename_fields(body: Mapping[str, Any]) -> Json:
+    fields = {
+        unified: body[name]
+        for name, unified in RENAMED_FIELDS.items()
+        if body.get(name) is not None
+    }
+    user_id = (body.get("metadata") or {}).get("user_id")
+    return {**fields, "user": shorten_user_id(user_id)} if user_id else fields
 
 
 def read_head(body: Mapping[str, Any]) -> Json:
@@ -138,14 +169,14 @@ def shorten_user_id(user_id: str) -> str:
     return sha256(user_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _check_needed(body: Mapping[str, Any]) -> None:
+def _refuse_needed(body: Mapping[str, Any], report: Report) -> None:
     for name, reason in NEEDED.items():
         if body.get(name):
-            raise UnsupportedField(name, reason)
+            report.refuse(name, reason)
     if body.get("max_tokens") == 0:
-        raise UnsupportedField("max_tokens", "0, which only fills a cache, is for Anthropic")
+        report.refuse("max_tokens", "0, which only fills a cache, is for Anthropic")
     if (body.get("thread") or {}).get("type", "create") != "create":
-        raise UnsupportedField("thread", "only Anthropic keeps it; send the whole conversation")
+        report.refuse("thread", "only Anthropic keeps it; send the whole conversation")
 
 
 def _find_left_out(body: Mapping[str, Any]) -> list[str]:

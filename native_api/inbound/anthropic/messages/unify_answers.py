@@ -15,6 +15,7 @@ from native_api.dialects.anthropic.reply_builder import ReplyBuilder
 from native_api.dialects.shared.deltas import add_delta, complete_message
 from native_api.dialects.shared.issuers import LISTS, MARK
 from native_api.inbound.anthropic.messages.opened import RESTORED, SEALED_MEMBERS
+from native_api.inbound.anthropic.messages.report import Report
 from native_api.inbound.replayed import restore
 from native_api.types import Json
 
@@ -22,7 +23,7 @@ SILENT_TYPES: Final = frozenset({"text", "thinking", "redacted_thinking", "tool_
 """Blocks that other wires can express, or that say nothing to a model."""
 
 
-def unify_answer(content: Any, omitted: list[str]) -> Json:
+def unify_answer(content: Any, report: Report) -> Json:
     """The message of an assistant's content, a string or blocks."""
     if isinstance(content, str):
         return {"role": "assistant", "content": content}
@@ -32,7 +33,7 @@ def unify_answer(content: Any, omitted: list[str]) -> Json:
     _mark_reasoning(message, blocks)
     _mark_blocks(message, issuers)
     if "provider_content" not in message:
-        omitted += [f"messages.{block['type'][:50]}" for block in _find_own_blocks(blocks)]
+        report.omit_all(f"messages.{block['type'][:50]}" for block in _find_own_blocks(blocks))
     _restore(message, blocks)
     _keep_cache_control(message, blocks)
     return message

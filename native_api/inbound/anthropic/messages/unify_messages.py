@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from native_api.exceptions import UnsupportedField
+from native_api.inbound.anthropic.messages.report import Report
 from native_api.inbound.anthropic.messages.unify_answers import unify_answer
 from native_api.inbound.anthropic.messages.unify_parts import read_content, read_parts, simplify
 from native_api.types import Json
@@ -26,12 +26,12 @@ TOOL_CHANGES: Final = ("tool_addition", "tool_removal")
 class Conversation:
     """Builds the messages of one request."""
 
-    def __init__(self, omitted: list[str]) -> None:
+    def __init__(self, report: Report) -> None:
         self.messages: list[Json] = []
         self.tool_changes: list[Json] = []
         self.effort: str | None = None
         """What the last instruction that says it asks for."""
-        self._omitted = omitted
+        self._report = report
         self._instructions = 0
         """How many messages are instructions at the beginning."""
 
@@ -46,7 +46,7 @@ class Conversation:
         self._instructions = len(self.messages)
 
     def add_turns(self, turns: list[Json]) -> None:
-        """Add all turns. Raises UnsupportedField if nothing is left of them."""
+        """Add all turns. If nothing is left of them, that is refused."""
         last_user = max(
             (index for index, turn in enumerate(turns) if turn["role"] == "user"), default=-1
         )
@@ -57,16 +57,18 @@ class Conversation:
                 self._add_system_turn(turn, path, is_cleared)
             elif turn["role"] == "assistant":
                 content = self._drop_compacted(turn["content"])
-                self.messages.append(unify_answer(content, self._omitted))
+                self.messages.append(unify_answer(content, self._report))
             else:
                 self._add_user_turn(self._drop_compacted(turn["content"]), path)
         if not self.messages:
-            raise UnsupportedField("messages", "there is nothing that the model could answer")
+            self._report.refuse("messages", "there is nothing that the model could answer")
+            self.messages.append({"role": "user", "content": ""})
 
     def _add_instructions(self, content: Any, path: str) -> None:
-        parts = read_content(content, path, self._omitted)
+        parts = read_content(content, path, self._report)
         if any(part["type"] != "text" for part in parts):
-            raise UnsupportedField(path, "other providers than Anthropic take only text here")
+            self._report.refuse(path, "other providers than Anthropic take only text here")
+            parts = [part for part in parts if part["type"] == "text"]
         if parts:
             self.messages.append({"role": "system", "content": simplify(parts)})
 
@@ -90,12 +92,12 @@ class Conversation:
             if block["type"] == "tool_result":
                 self.messages.append(self._build_result(block, f"{path}[{index}].content"))
             else:
-                parts += read_parts(block, f"{path}[{index}]", self._omitted)
+                parts += read_parts(block, f"{path}[{index}]", self._report)
         if parts or len(self.messages) == before:
             self.messages.append({"role": "user", "content": simplify(parts)})
 
     def _build_result(self, block: Json, path: str) -> Json:
-        parts = read_content(block.get("content"), path, self._omitted)
+        parts = read_content(block.get("content"), path, self._report)
         if block.get("cache_control"):
             parts = parts or [{"type": "text", "text": ""}]
             parts[-1]["cache_control"] = block["cache_control"]
@@ -122,7 +124,7 @@ class Conversation:
                 del self.messages[self._instructions :]
                 self.messages.append({"role": "user", "content": block["content"]})
             elif block.get("encrypted_content"):
-                self._omitted.append("messages.compaction")
+                self._report.omit("messages.compaction")
         return kept
 
 

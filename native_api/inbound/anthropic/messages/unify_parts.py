@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from native_api.exceptions import UnsupportedField
+from native_api.inbound.anthropic.messages.report import Report
 from native_api.types import Json
 
 IMAGE_NAME: Final = "image.png"
@@ -13,12 +13,13 @@ DOCUMENT_NAME: Final = "document.pdf"
 """OpenAI requires a name of inline files."""
 
 
-def read_parts(block: Json, path: str, omitted: list[str]) -> list[Json]:
-    """The parts of one block. Raises UnsupportedField for one that only Anthropic understands."""
+def read_parts(block: Json, path: str, report: Report) -> list[Json]:
+    """The parts of one block. One that only Anthropic understands is refused, and has none."""
     build = BUILDERS.get(block["type"])
     if build is None:
-        raise UnsupportedField(path, f"only Anthropic takes {block['type'][:50]!r} blocks here")
-    parts: list[Json] = build(block, path, omitted)
+        report.refuse(path, f"only Anthropic takes {block['type'][:50]!r} blocks here")
+        return []
+    parts: list[Json] = build(block, path, report)
     if block.get("cache_control") and parts:
         parts[-1]["cache_control"] = block["cache_control"]
     return parts
@@ -33,14 +34,14 @@ def simplify(parts: list[Json]) -> Any:
     return parts[0]["text"] if is_text else parts
 
 
-def read_content(content: Any, path: str, omitted: list[str]) -> list[Json]:
+def read_content(content: Any, path: str, report: Report) -> list[Json]:
     """The parts of a string or of a list of blocks."""
     if isinstance(content, str):
         return [_text(content)]
     return [
         part
         for index, block in enumerate(content or ())
-        for part in read_parts(block, f"{path}[{index}]", omitted)
+        for part in read_parts(block, f"{path}[{index}]", report)
     ]
 
 
@@ -48,11 +49,11 @@ def _text(text: str) -> Json:
     return {"type": "text", "text": text}
 
 
-def _read_text(block: Json, path: str, omitted: list[str]) -> list[Json]:
+def _read_text(block: Json, path: str, report: Report) -> list[Json]:
     return [_text(block["text"])]
 
 
-def _read_image(block: Json, path: str, omitted: list[str]) -> list[Json]:
+def _read_image(block: Json, path: str, report: Report) -> list[Json]:
     source = block["source"]
     if source["type"] == "file":
         return [_file(file_id=source["file_id"], filename=IMAGE_NAME)]
@@ -60,7 +61,7 @@ def _read_image(block: Json, path: str, omitted: list[str]) -> list[Json]:
         return [_image(f"data:{source['media_type']};base64,{source['data']}")]
     if source["type"] == "url":
         return [_image(source["url"])]
-    raise _unknown_source(source, path)
+    return _refuse_source(source, path, report)
 
 
 def _image(url: str) -> Json:
@@ -71,14 +72,14 @@ def _file(**members: str) -> Json:
     return {"type": "file", "file": members}
 
 
-def _read_document(block: Json, path: str, omitted: list[str]) -> list[Json]:
+def _read_document(block: Json, path: str, report: Report) -> list[Json]:
     """A document. Text is sent as text, since few providers take files of text."""
-    _report_citations(block, omitted)
+    _report_citations(block, report)
     source, title = block["source"], block.get("title")
     context = [_text(block["context"])] if block.get("context") else []
     if source["type"] in ("text", "content"):
         heading = [_text(title)] if title else []
-        return [*heading, *context, *_read_text_source(source, path, omitted)]
+        return [*heading, *context, *_read_text_source(source, path, report)]
     named = {"filename": title} if title else {}
     if source["type"] == "base64":
         data = f"data:{source['media_type']};base64,{source['data']}"
@@ -87,36 +88,36 @@ def _read_document(block: Json, path: str, omitted: list[str]) -> list[Json]:
         return [*context, _file(file_url=source["url"], **named)]
     if source["type"] == "file":
         return [*context, _file(file_id=source["file_id"], **named)]
-    raise _unknown_source(source, path)
+    return _refuse_source(source, path, report)
 
 
-def _read_text_source(source: Json, path: str, omitted: list[str]) -> list[Json]:
+def _read_text_source(source: Json, path: str, report: Report) -> list[Json]:
     if source["type"] == "text":
         return [_text(source["data"])]
-    return read_content(source["content"], f"{path}.source.content", omitted)
+    return read_content(source["content"], f"{path}.source.content", report)
 
 
-def _read_search_result(block: Json, path: str, omitted: list[str]) -> list[Json]:
+def _read_search_result(block: Json, path: str, report: Report) -> list[Json]:
     """A result of the client's own search: where it is from, then its text."""
-    _report_citations(block, omitted)
+    _report_citations(block, report)
     texts = [text["text"] for text in block["content"] if text["type"] == "text"]
     return [_text("\n".join(filter(None, (block["title"], block["source"], *texts))))]
 
 
-def _read_reference(block: Json, path: str, omitted: list[str]) -> list[Json]:
+def _read_reference(block: Json, path: str, report: Report) -> list[Json]:
     """The name of a tool that a search of tools has found. The model has all tools already."""
     return [_text(block["tool_name"])]
 
 
-def _report_citations(block: Json, omitted: list[str]) -> None:
+def _report_citations(block: Json, report: Report) -> None:
     if (block.get("citations") or {}).get("enabled"):
-        omitted.append("messages.citations")
+        report.omit("messages.citations")
 
 
-def _unknown_source(source: Json, path: str) -> UnsupportedField:
-    return UnsupportedField(
-        f"{path}.source.type", f"only Anthropic takes sources of the type {source['type'][:50]!r}"
-    )
+def _refuse_source(source: Json, path: str, report: Report) -> list[Json]:
+    reason = f"only Anthropic takes sources of the type {source['type'][:50]!r}"
+    report.refuse(f"{path}.source.type", reason)
+    return []
 
 
 BUILDERS: Final = {

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from native_api.dialects.shared.reasoning_request import ADAPTIVE_EFFORT, find_nearest_effort
-from native_api.exceptions import UnsupportedField
+from native_api.inbound.anthropic.messages.report import Report
 from native_api.types import Json
 
 EFFORTS: Final = frozenset({"low", "medium", "high", "xhigh", "max"})
@@ -21,19 +21,19 @@ OLD_FORMAT: Final = "output_format"
 """`output_config.format` before it left its beta."""
 
 
-def unify_reasoning(body: Mapping[str, Any], effort: str | None, omitted: list[str]) -> Json:
+def unify_reasoning(body: Mapping[str, Any], effort: str | None, report: Report) -> Json:
     """`reasoning_effort`, and `reasoning` for a budget. `effort` is what a later instruction in the
     conversation asks for."""
     thinking = body.get("thinking") or {}
     wanted = effort or (body.get("output_config") or {}).get("effort")
     if wanted and wanted not in EFFORTS:
-        omitted.append("output_config.effort")
+        report.omit("output_config.effort")
         wanted = None
-    _report_display(thinking, omitted)
+    _report_display(thinking, report)
     kind = thinking.get("type")
     if kind in ("disabled", "between_tools"):
         if wanted:
-            omitted.append("output_config.effort")
+            report.omit("output_config.effort")
         return {"reasoning_effort": "none"}
     if kind == "enabled":
         budget = thinking["budget_tokens"]
@@ -42,29 +42,30 @@ def unify_reasoning(body: Mapping[str, Any], effort: str | None, omitted: list[s
     if kind == "adaptive":
         return {"reasoning_effort": wanted or ADAPTIVE_EFFORT}
     if kind is not None:
-        omitted.append("thinking")
+        report.omit("thinking")
     return {"reasoning_effort": wanted} if wanted else {}
 
 
-def _report_display(thinking: Mapping[str, Any], omitted: list[str]) -> None:
+def _report_display(thinking: Mapping[str, Any], report: Report) -> None:
     """Other providers give a summary of the thinking, if anything, and bind it to nothing."""
     if thinking.get("display") not in (None, "summarized"):
-        omitted.append("thinking.display")
+        report.omit("thinking.display")
     if thinking.get("block_binding"):
-        omitted.append("thinking.block_binding")
+        report.omit("thinking.block_binding")
 
 
-def unify_output(body: Mapping[str, Any], omitted: list[str]) -> Json:
-    """`response_format`. Raises UnsupportedField for a format that is not a schema."""
+def unify_output(body: Mapping[str, Any], report: Report) -> Json:
+    """`response_format`. A format that is not a schema is refused."""
     config = body.get("output_config") or {}
     if config.get("task_budget"):
-        omitted.append("output_config.task_budget")
+        report.omit("output_config.task_budget")
     path, written = "output_config.format", config.get("format")
     if written is None and isinstance(body.get(OLD_FORMAT), dict):
         path, written = OLD_FORMAT, body[OLD_FORMAT]
     if written is None:
         return {}
     if written.get("type") != "json_schema" or not isinstance(written.get("schema"), dict):
-        raise UnsupportedField(path, "other providers than Anthropic take a 'json_schema' only")
+        report.refuse(path, "other providers than Anthropic take a 'json_schema' only")
+        return {}
     schema = {"name": FORMAT_NAME, "schema": written["schema"]}
     return {"response_format": {"type": "json_schema", "json_schema": schema}}

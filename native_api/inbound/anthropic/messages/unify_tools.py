@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from native_api.exceptions import UnsupportedField
+from native_api.inbound.anthropic.messages.report import Report
 from native_api.types import Json
 
 CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}
@@ -26,43 +26,41 @@ HINTS: Final = ("input_examples", "defer_loading", "allowed_callers", "eager_inp
 PLACE: Final = ("city", "country", "region", "timezone")
 
 
-def unify_tools(body: Mapping[str, Any], changes: Iterable[Json], omitted: list[str]) -> Json:
+def unify_tools(body: Mapping[str, Any], changes: Iterable[Json], report: Report) -> Json:
     """`tools`, `tool_choice`, `parallel_tool_calls` and `web_search_options`, if there are any.
 
-    `changes` are the blocks of the conversation that add or remove tools. Raises UnsupportedField.
+    `changes` are the blocks of the conversation that add or remove tools.
     """
     unified: Json = {}
     tools: dict[str, Json] = {}
     for index, tool in enumerate(body.get("tools") or ()):
-        _add_tool(tool, f"tools[{index}]", tools, unified, omitted)
+        _add_tool(tool, f"tools[{index}]", tools, unified, report)
     for change in changes:
-        _change_tools(change, tools, unified, omitted)
+        _change_tools(change, tools, unified, report)
     if tools:
         unified["tools"] = list(tools.values())
-    return unified | _unify_choice(body.get("tool_choice") or {}, tools, unified, omitted)
+    return unified | _unify_choice(body.get("tool_choice") or {}, tools, unified, report)
 
 
-def _add_tool(
-    tool: Json, path: str, tools: dict[str, Json], unified: Json, omitted: list[str]
-) -> None:
+def _add_tool(tool: Json, path: str, tools: dict[str, Json], unified: Json, report: Report) -> None:
     kind = tool.get("type") or "custom"
     if kind == "custom":
-        tools[tool["name"]] = _build_function(tool, omitted)
+        tools[tool["name"]] = _build_function(tool, report)
     elif kind.startswith(WEB_SEARCH):
-        unified["web_search_options"] = _build_search(tool, omitted)
+        unified["web_search_options"] = _build_search(tool, report)
     elif kind.startswith(HELPERS):
-        omitted.append(f"tools.{kind[:50]}")
+        report.omit(f"tools.{kind[:50]}")
     else:
-        raise UnsupportedField(f"{path}.type", f"only Anthropic has the tool {kind[:50]!r}")
+        report.refuse(f"{path}.type", f"only Anthropic has the tool {kind[:50]!r}")
 
 
-def _build_function(tool: Json, omitted: list[str]) -> Json:
+def _build_function(tool: Json, report: Report) -> Json:
     function: Json = {"name": tool["name"], "parameters": tool["input_schema"]}
     if tool.get("description"):
         function["description"] = tool["description"]
     if tool.get("strict") is not None:
         function["strict"] = tool["strict"]
-    omitted += [f"tools.{name}" for name in HINTS if _says_something(tool, name)]
+    report.omit_all(f"tools.{name}" for name in HINTS if _says_something(tool, name))
     built: Json = {"type": "function", "function": function}
     if tool.get("cache_control"):
         built["cache_control"] = tool["cache_control"]
@@ -73,8 +71,8 @@ def _says_something(tool: Json, name: str) -> bool:
     return bool(tool.get(name)) and tool[name] != ["direct"]
 
 
-def _build_search(tool: Json, omitted: list[str]) -> Json:
-    omitted += [f"tools.web_search.{name}" for name in SEARCH_LIMITS if tool.get(name)]
+def _build_search(tool: Json, report: Report) -> Json:
+    report.omit_all(f"tools.web_search.{name}" for name in SEARCH_LIMITS if tool.get(name))
     location = tool.get("user_location") or {}
     place = {name: location[name] for name in PLACE if location.get(name)}
     if not place:
@@ -82,7 +80,7 @@ def _build_search(tool: Json, omitted: list[str]) -> Json:
     return {"user_location": {"type": "approximate", "approximate": place}}
 
 
-def _change_tools(change: Json, tools: dict[str, Json], unified: Json, omitted: list[str]) -> None:
+def _change_tools(change: Json, tools: dict[str, Json], unified: Json, report: Report) -> None:
     """Add or remove a tool, as an instruction in the conversation says."""
     tool = change["tool"]
     name = tool.get("name")
@@ -90,16 +88,14 @@ def _change_tools(change: Json, tools: dict[str, Json], unified: Json, omitted: 
         if isinstance(name, str):
             tools.pop(name, None)
     elif tool.get("definition"):
-        _add_tool(tool["definition"], "messages.tool_addition.definition", tools, unified, omitted)
+        _add_tool(tool["definition"], "messages.tool_addition.definition", tools, unified, report)
 
 
-def _unify_choice(
-    choice: Json, tools: Mapping[str, Json], unified: Json, omitted: list[str]
-) -> Json:
+def _unify_choice(choice: Json, tools: Mapping[str, Json], unified: Json, report: Report) -> Json:
     kind = choice.get("type")
     if not tools:
         if kind in ("any", "tool"):
-            omitted.append("tool_choice")
+            report.omit("tool_choice")
         return {}
     unified_choice: Json = {}
     if choice.get("disable_parallel_tool_use"):
@@ -110,7 +106,7 @@ def _unify_choice(
         named = {"type": "function", "function": {"name": choice["name"]}}
         unified_choice["tool_choice"] = named
     elif kind == "tool" and "web_search_options" not in unified:
-        raise UnsupportedField("tool_choice.name", "there is no tool of that name")
+        report.refuse("tool_choice.name", "there is no tool of that name")
     elif kind is not None:
-        omitted.append("tool_choice")
+        report.omit("tool_choice")
     return unified_choice
