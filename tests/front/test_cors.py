@@ -46,10 +46,14 @@ OF_THE_CONNECTION = {
 }
 """Headers that are for browsers, proxies and servers."""
 
-LIMITS = [{"SUBJECT": "everyone", "METRIC": "tokens", "AMOUNT": 10**9, "WINDOW": "minute"}]
+LIMITS = [
+    {"SUBJECT": "everyone", "METRIC": metric, "AMOUNT": 10**9, "WINDOW": "minute"}
+    for metric in ("tokens", "input_tokens", "output_tokens")
+]
 """Makes the headers of tokens appear."""
 
-CALLS = ["/v1/chat/completions", "/v1/embeddings", "/v1/models"]
+CHAT, MESSAGES = "/v1/chat/completions", "/v1/messages"
+CALLS = [CHAT, MESSAGES, "/v1/responses", "/v1/embeddings", "/v1/models"]
 
 
 @pytest.fixture(scope="module", params=["uvicorn", "gunicorn"])
@@ -106,18 +110,24 @@ ANSWERS = {
     "a provider's failure": (chat("dead/hello"), True, 502),
     "no key": (chat("up/hello"), False, 401),
 }
+RATES = {
+    CHAT: {"x-ratelimit-remaining-tokens", "x-ratelimit-reset-input-tokens"},
+    MESSAGES: {"anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-output-tokens-reset"},
+}
 
 
+@pytest.mark.parametrize("path", RATES)
 @pytest.mark.parametrize("case", ANSWERS)
 def test_a_page_can_read_every_answer_and_its_headers(
-    page: httpx.Client, site: Site, case: str
+    page: httpx.Client, site: Site, case: str, path: str
 ) -> None:
     body, has_key, status = ANSWERS[case]
-    answer = page.post(CALLS[0], json=body, headers=site.headers if has_key else {})
+    body = {"max_tokens": 100, **body}
+    answer = page.post(path, json=body, headers=site.headers if has_key else {})
     assert answer.status_code == status, answer.text
     assert answer.headers["access-control-allow-origin"] == ORIGIN
     exposed = names(answer.headers["access-control-expose-headers"])
     assert set(answer.headers) - exposed <= READABLE_ANYWAY | OF_THE_CONNECTION
     assert "x-request-id" in answer.headers
     if status == 200:
-        assert {"x-ratelimit-remaining-tokens", "x-native-model"} <= set(answer.headers)
+        assert RATES[path] | {"x-native-model"} <= set(answer.headers)
