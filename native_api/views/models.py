@@ -17,6 +17,7 @@ from native_api.inbound.base import InboundFormat
 from native_api.types import Json
 from native_api.views.base import NativeView
 from native_api.views.private_api import django_request
+from native_api.views.query import read_number
 from native_api.views.spoken_formats import ANTHROPIC, ANTHROPIC_HEADER, OPENAI
 
 DEFAULT_LIMIT: Final = 20
@@ -98,7 +99,7 @@ def list_for_anthropic(names: Sequence[str], parameters: Any) -> Json:
 
     Raises InvalidRequest.
     """
-    limit = _read_limit(parameters.get("limit"))
+    limit = read_number(parameters.get("limit"), "limit", DEFAULT_LIMIT, MAX_LIMIT)
     after, before = parameters.get("after_id"), parameters.get("before_id")
     if after and before:
         raise InvalidRequest("before_id: give after_id or before_id, not both", param="before_id")
@@ -114,15 +115,6 @@ def list_for_anthropic(names: Sequence[str], parameters: Any) -> Json:
         "first_id": page[0] if page else None,
         "last_id": page[-1] if page else None,
     }
-
-
-def _read_limit(written: str | None) -> int:
-    if written is None:
-        return DEFAULT_LIMIT
-    is_number = written.isascii() and written.isdigit() and len(written) < 9
-    if not is_number or not 1 <= int(written) <= MAX_LIMIT:
-        raise InvalidRequest(f"limit: expected a whole number from 1 to {MAX_LIMIT}", param="limit")
-    return int(written)
 
 
 def _find(names: Sequence[str], name: str, parameter: str) -> int:

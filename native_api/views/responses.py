@@ -14,6 +14,7 @@ from native_api.exceptions import InvalidRequest
 from native_api.gateway import kept_responses
 from native_api.types import Caller
 from native_api.views.base import NativeView
+from native_api.views.query import read_number
 
 MAX_LIMIT: Final = 100
 DEFAULT_LIMIT: Final = 20
@@ -54,7 +55,8 @@ class ResponseInputItemsView(KeptResponsesView):
         order = parameters.get("order", "desc")
         if order not in ("asc", "desc"):
             raise InvalidRequest("order: expected asc or desc", param="order")
-        limit, after = _read_limit(parameters.get("limit")), parameters.get("after")
+        limit = read_number(parameters.get("limit"), "limit", DEFAULT_LIMIT, MAX_LIMIT)
+        after = parameters.get("after")
         return self.json(
             await kept_responses.list_input_items(caller, response_id, order, limit, after)
         )
@@ -69,12 +71,3 @@ class ResponseCancelView(KeptResponsesView):
             "Only responses that are made in the background can be cancelled, and there are none "
             "here. Close the connection to end a response."
         )
-
-
-def _read_limit(written: str | None) -> int:
-    if written is None:
-        return DEFAULT_LIMIT
-    is_number = written.isascii() and written.isdigit() and len(written) < 4
-    if not is_number or not 1 <= int(written) <= MAX_LIMIT:
-        raise InvalidRequest(f"limit: expected a whole number from 1 to {MAX_LIMIT}", param="limit")
-    return int(written)

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 
 from native_api.access.model_access import resolve_caller
 from native_api.background import ResourceUnavailable, executors
-from native_api.exceptions import DatabaseUnavailable, InvalidRequest
+from native_api.exceptions import DatabaseUnavailable
 from native_api.limits import report
 from native_api.limits.amounts import format_units
 from native_api.models import DailyUsage
@@ -25,6 +25,7 @@ from native_api.usage import totals
 from native_api.usage.journal import location
 from native_api.usage.totals_rows import SUM_FIELDS, TOKEN_FIELDS
 from native_api.views.base import NativeView
+from native_api.views.query import read_number
 
 DATABASE_TIMEOUT_SECONDS: Final = 5.0
 DEFAULT_DAYS: Final = 30
@@ -39,7 +40,7 @@ class UsageView(NativeView):
 
     async def get(self, request: Request) -> HttpResponse:
         first = totals.site_date(datetime.now(UTC)) - timedelta(
-            days=_days(request.query_params.get("days")) - 1
+            days=read_number(request.query_params.get("days"), "days", DEFAULT_DAYS, MAX_DAYS) - 1
         )
         caller = await resolve_caller(await self.get_caller(request))
         try:
@@ -65,15 +66,6 @@ class UsageView(NativeView):
                 "limits": limits,
             }
         )
-
-
-def _days(parameter: str | None) -> int:
-    if parameter is None:
-        return DEFAULT_DAYS
-    is_number = parameter.isascii() and parameter.isdigit() and len(parameter) < 9
-    if not is_number or not 1 <= int(parameter) <= MAX_DAYS:
-        raise InvalidRequest(f"days: expected a whole number from 1 to {MAX_DAYS}", param="days")
-    return int(parameter)
 
 
 def _rows(user_id: Any, first: date) -> list[dict[str, Any]]:
