@@ -119,6 +119,25 @@ def test_the_provider_and_the_place_are_named() -> None:
     }
 
 
+@each(
+    "message, written",
+    [
+        (
+            "OpenAI: Your input is too large.",
+            "prompt is too long: OpenAI: Your input is too large.",
+        ),
+        ("Anthropic: Prompt is too long", "Anthropic: Prompt is too long"),
+        (
+            "Anthropic: input length and `max_tokens` exceed context limit: 9 + 9 > 10",
+            "Anthropic: input length and `max_tokens` exceed context limit: 9 + 9 > 10",
+        ),
+    ],
+)
+def test_claude_code_learns_that_a_conversation_is_too_long(message: str, written: str) -> None:
+    error = UpstreamError(message, status=400, code="context_length_exceeded")
+    assert raise_in_sdk(error).api_message == written
+
+
 def test_rate_limits_have_anthropics_names() -> None:
     headers = {
         "x-request-id": "req-1",

@@ -26,6 +26,12 @@ TYPES: Final = {
 }
 """Status -> the type of the error. Others below 500 are the client's to correct."""
 
+TOO_LONG: Final = "prompt is too long"
+KNOWN_WORDS: Final = (TOO_LONG, "exceed context limit")
+"""Words by which Claude Code knows that it has to compact the conversation, or to ask for a shorter
+answer; it looks at nothing else of the error (https://github.com/Menci/Floway/pull/166, read
+2026-11). Other providers do not use them."""
+
 
 def error_envelope(error: NativeError, request_id: str = "") -> Json:
     """The body of every error, and the data of an error event.
@@ -36,13 +42,22 @@ def error_envelope(error: NativeError, request_id: str = "") -> Json:
     details = {"error_code": error.code}
     if error.param:
         details["param"] = error.param
-    members: Json = {"type": type_of(error), "message": error.message, "details": details}
+    members: Json = {"type": type_of(error), "message": write_message(error), "details": details}
     if error.provider:
         members["provider"] = error.provider
     envelope: Json = {"type": "error", "error": members}
     if request_id:
         envelope["request_id"] = request_id
     return envelope
+
+
+def write_message(error: NativeError) -> str:
+    """The error's message, after Anthropic's words if a conversation is too long for the model."""
+    message = error.message
+    if error.code != "context_length_exceeded":
+        return message
+    is_known = any(words in message.lower() for words in KNOWN_WORDS)
+    return message if is_known else f"{TOO_LONG}: {message}"
 
 
 def status_of(error: NativeError) -> int:
