@@ -89,8 +89,13 @@ def read_usage(counts: Json) -> Json:
 
 
 def expect(completion: Any) -> Json:
-    """The unified reply as far as this API says it in other words: a refusal and speech are text."""
-    reply = {**completion, "choices": deepcopy(completion["choices"])}
+    """The unified reply as far as this API says it in other words: a refusal and speech are text.
+    The model is the one that was asked for."""
+    reply = {
+        **completion,
+        "model": REQUEST["model"],
+        "choices": deepcopy(completion["choices"]),
+    }
     choice = reply["choices"][0]
     message = choice["message"]
     refusal, audio = message.get("refusal") or "", message.get("audio") or {}

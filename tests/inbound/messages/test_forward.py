@@ -36,6 +36,22 @@ def test_events_go_on_byte_for_byte() -> None:
     )
 
 
+def test_the_model_is_the_one_that_was_asked_for() -> None:
+    """Claude Code takes back the thinking of no other."""
+    message = {"id": "msg_1", "type": "message", "model": "claude-20250929", "content": []}
+    start = event({"type": "message_start", "message": message})
+    writer = MESSAGES.stream(parsed_request())
+    assert read_data(writer.forward([start]))["message"] == {**message, "model": "m"}
+    whole = json.loads(MESSAGES.forward(parsed_request(), message))
+    assert whole == {**message, "model": "m"}
+
+
+def test_a_start_with_the_model_that_was_asked_for_goes_on_byte_for_byte() -> None:
+    start = '{"type":  "message_start", "message": {"model": "m", "content": []}}'
+    written = MESSAGES.stream(parsed_request()).forward([event(start)])
+    assert written == f"event: message_start\ndata: {start}\n\n".encode()
+
+
 def test_an_event_without_a_name_gets_its_types() -> None:
     written = MESSAGES.stream(parsed_request()).forward([event({"type": "ping"}, "")])
     assert written == b'event: ping\ndata: {"type": "ping"}\n\n'

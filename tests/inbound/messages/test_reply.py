@@ -39,7 +39,7 @@ def test_a_text_is_a_message_with_all_its_members() -> None:
         "id": "msg_1",
         "type": "message",
         "role": "assistant",
-        "model": "gpt-5.4",
+        "model": "m",
         "content": [{"type": "text", "text": "Hello"}],
         "stop_reason": "end_turn",
         "stop_sequence": None,

@@ -1,5 +1,9 @@
-"""A provider's message or event as it goes on to the client: what it signed is sealed, with the
-name of who issued it, so that only this caller brings it back and only its issuer gets it."""
+"""A provider's message or event as it goes on to the client, the same but for two edits.
+
+1. What the provider signed is sealed, with the name of who issued it, so that only this caller
+   brings it back and only its issuer gets it.
+2. The model is the one that was asked for (`reply.build_head`).
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,29 @@ SIGNED_MEMBERS: Final = ("signature", "data", "encrypted_content")
 
 
 def seal_message(parsed: ParsedRequest, body: Json) -> Json:
-    """A copy of the message with its signatures sealed; itself if it has none."""
+    """A copy of the message with its signatures sealed and the model that was asked for; itself if
+    nothing changes."""
+    body = replace_model(parsed, body)
     content = body.get("content")
     if not isinstance(content, list) or not any(map(is_marked, content)):
         return body
     seal = find_seal(parsed)
     blocks = [seal_members(block, seal) if is_marked(block) else block for block in content]
     return {**body, "content": blocks}
+
+
+def replace_model(parsed: ParsedRequest, message: Json) -> Json:
+    model = parsed.body["model"]
+    return message if message.get("model") in (None, model) else {**message, "model": model}
+
+
+def name_model(parsed: ParsedRequest, event: Json) -> Json:
+    """A copy of the first event with the model that was asked for; itself if it has that."""
+    message = event.get("message")
+    if not isinstance(message, dict):
+        return event
+    named = replace_model(parsed, message)
+    return event if named is message else {**event, "message": named}
 
 
 def seal_event(event: Json, seal: Seal) -> Json:

@@ -34,7 +34,7 @@ def build_message(parsed: ParsedRequest, completion: ChatCompletion) -> Json:
     if not blocks.has_citations:
         _add_citations(content, choice["message"].get("annotations") or ())
     return {
-        **build_head(completion),
+        **build_head(parsed, completion),
         "content": content,
         **build_ending(parsed, choice, blocks),
         "usage": build_usage(completion.get("usage"), completion.get("service_tier")),
@@ -54,14 +54,18 @@ def find_seal(parsed: ParsedRequest) -> Seal:
     return parsed.context.seal
 
 
-def build_head(reply: Any) -> Json:
-    """The members of a message that are known at its beginning, from a reply or a chunk."""
+def build_head(parsed: ParsedRequest, reply: Any) -> Json:
+    """The members of a message that are known at its beginning, from a reply or a chunk.
+
+    The model is the one that was asked for. Claude Code leaves the thinking of any other out when
+    it asks again, but the model needs it with the results of its calls (2.1.197, read 2026-11).
+    """
     reply_id = reply.get("id") or ""
     for prefix in OTHER_PREFIXES:
         reply_id = reply_id.removeprefix(prefix)
     if not reply_id.startswith(ID_PREFIX):
         reply_id = f"{ID_PREFIX}{reply_id}"
-    model = reply.get("model") or ""
+    model = parsed.body["model"]
     return {"id": reply_id, "type": "message", "role": "assistant", "model": model}
 
 

@@ -15,7 +15,7 @@ import orjson
 
 from native_api.exceptions import NativeError
 from native_api.inbound.anthropic.errors import error_envelope
-from native_api.inbound.anthropic.messages.forward import seal_event
+from native_api.inbound.anthropic.messages.forward import name_model, seal_event
 from native_api.inbound.anthropic.messages.reply import build_ending, build_head, find_seal
 from native_api.inbound.anthropic.messages.reply_blocks import ReplyBlocks
 from native_api.inbound.anthropic.messages.reply_ending import build_usage
@@ -24,7 +24,9 @@ from native_api.inbound.deltas import iterate_deltas
 from native_api.types import ForwardedEvent, Json
 
 PING: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
-STOP: Final = "message_stop"
+START, STOP = "message_start", "message_stop"
+READ: Final = frozenset({START, STOP})
+"""Events of a provider that are read although no dialect has edited them."""
 
 TEXT_EVENT: Final = (
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
@@ -78,7 +80,7 @@ class MessagesStreamWriter(StreamWriter):
             return []
         self._is_started = True
         message = {
-            **build_head(chunk),
+            **build_head(self._parsed, chunk),
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
@@ -91,7 +93,7 @@ class MessagesStreamWriter(StreamWriter):
         texts = []
         for event in events:
             _, data, event_type, _ = event
-            if data is None or not event_type or event_type == STOP:
+            if data is None or not event_type or event_type in READ:
                 texts.append(self._forward_read(event))
             else:
                 texts.append(f"event: {event_type}\ndata: {data}\n\n")
@@ -102,9 +104,12 @@ class MessagesStreamWriter(StreamWriter):
         members = event.read()
         event_type = event.type or str(members.get("type") or "message")
         self._is_stopped = self._is_stopped or event_type == STOP
-        if event.data is not None:
+        edited = seal_event(members, self._seal) if event.data is None else members
+        if event_type == START:
+            edited = name_model(self._parsed, edited)
+        if edited is members and event.data is not None:
             return f"event: {event_type}\ndata: {event.data}\n\n"
-        return f"event: {event_type}\ndata: {to_json(seal_event(members, self._seal)).decode()}\n\n"
+        return f"event: {event_type}\ndata: {to_json(edited).decode()}\n\n"
 
     def ping(self) -> bytes:
         return PING
