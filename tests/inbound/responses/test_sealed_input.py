@@ -221,6 +221,10 @@ def reply_items(key: str, signature: str, call_id: str) -> list[Json]:
     ]
 
 
+def result_of(call_id: str) -> Json:
+    return {"type": "function_call_output", "call_id": call_id, "output": "x"}
+
+
 def test_two_replies_in_a_row_are_two_messages() -> None:
     items = [*reply_items(KEY, "S", "c1"), *reply_items(OTHER_KEY, "T", "c2")]
     _, first, second = unify_items(USER, *items, context=CONTEXT)
@@ -229,12 +233,11 @@ def test_two_replies_in_a_row_are_two_messages() -> None:
 
 
 def test_a_result_between_the_calls_of_one_reply_does_not_divide_it() -> None:
-    first, second = reply_items(KEY, "S", "c1"), reply_items(KEY, "S", "c2")[1]
-    results = [
-        {"type": "function_call_output", "call_id": call_id, "output": "x"}
-        for call_id in ("c1", "c2")
-    ]
-    messages = unify_items(USER, *first, results[0], second, results[1], USER, context=CONTEXT)
+    first = reply_items(KEY, "S", "c1")
+    second = {**first[1], "id": f"fc_{KEY}0002", "call_id": "c2"}
+    messages = unify_items(
+        USER, *first, result_of("c1"), second, result_of("c2"), USER, context=CONTEXT
+    )
     assert [message["role"] for message in messages] == [
         "user",
         "assistant",
@@ -243,6 +246,15 @@ def test_a_result_between_the_calls_of_one_reply_does_not_divide_it() -> None:
         "user",
     ]
     assert [call["id"] for call in messages[1]["tool_calls"]] == ["c1", "c2"]
+
+
+def test_an_id_that_a_server_gives_to_many_replies_does_not_join_them() -> None:
+    replies = reply_items(KEY, "S", "c1"), reply_items(KEY, "T", "c2")
+    _, first, _, second, _ = unify_items(
+        USER, *replies[0], result_of("c1"), *replies[1], result_of("c2"), context=CONTEXT
+    )
+    assert first["reasoning_details"] == [thinking("S")]
+    assert second["reasoning_details"] == [thinking("T")]
 
 
 def test_ids_that_a_client_repeats_hide_nothing() -> None:

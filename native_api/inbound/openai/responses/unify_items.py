@@ -17,7 +17,7 @@ from native_api.inbound.openai.responses.unify_calls import (
     is_hosted,
 )
 from native_api.inbound.openai.responses.unify_parts import unify_content
-from native_api.inbound.openai.responses.unify_turns import Turn, find_reply
+from native_api.inbound.openai.responses.unify_turns import Turn, find_origin
 from native_api.types import Json
 
 MODEL_ITEMS: Final = FUNCTION_NAMES.keys() | {"reasoning", "function_call", "custom_tool_call"}
@@ -63,12 +63,12 @@ class Conversation:
     def _add_to_turn(self, item: Json, path: str) -> None:
         """Add an item of the model to the message that it belongs to. Some clients write each
         result behind its call, between the items of one reply."""
-        reply = find_reply(item)
-        if self._turn is not None and self._turn.is_over(reply, bool(self._results)):
+        origin = find_origin(item)
+        if self._turn is not None and self._turn.is_over(origin, bool(self._results)):
             self._end_turn()
         if self._turn is None:
             self._turn, self._turn_place = Turn(self._tools, self._names), path
-        self._turn.add(item, reply)
+        self._turn.add(item, origin)
 
     def _end_turn(self) -> None:
         message = self._turn.build(self._omitted) if self._turn is not None else None

@@ -8,7 +8,7 @@ reasoning, or the members of another wire's message (`sealed`).
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.openai_responses.reply import build_reply
@@ -31,14 +31,21 @@ IMAGE: Final = "image_generation_call"
 NAMESPACE: Final = "namespace"
 
 
-ITEM_ID: Final = re.compile(r"[a-z]+_([0-9a-f]{40})[0-9a-f]{4}")
-"""Ids that the gateway gives to items (`output_items`): those of one reply have the same key."""
+ITEM_ID: Final = re.compile(r"[a-z]+_([0-9a-f]{40})([0-9a-f]{4})")
+"""Ids that the gateway gives to items (`output_items`): those of one reply have the same key, and
+their positions rise."""
 
 
-def find_reply(item: Json) -> str:
-    """The key of the reply that an item belongs to; "" if it is not known."""
+class Origin(NamedTuple):
+    """Where an item was in a reply. `reply` is the key of that; "" if it is not known."""
+
+    reply: str = ""
+    position: int = -1
+
+
+def find_origin(item: Json) -> Origin:
     found = ITEM_ID.fullmatch(str(item.get("id") or ""))
-    return found[1] if found is not None else ""
+    return Origin(found[1], int(found[2], 16)) if found is not None else Origin()
 
 
 class Turn:
@@ -47,18 +54,22 @@ class Turn:
     def __init__(self, tools: Any, names: UnifiedTools) -> None:
         self._tools, self._names = tools, names
         self._items: list[Json] = []
-        self._reply = ""
+        self._last = Origin()
 
-    def is_over(self, reply: str, has_results: bool) -> bool:
-        """Whether an item of this reply, "" if that is not known, begins another turn. Without
-        that, a result ends the turn."""
-        if reply and self._reply:
-            return reply != self._reply
-        return has_results
+    def is_over(self, origin: Origin, has_results: bool) -> bool:
+        """Whether an item of this origin begins another turn. If the reply is not known, a result
+        ends the turn.
 
-    def add(self, item: Json, reply: str) -> None:
+        Some servers give one id to many replies; then the position says that another one begins.
+        """
+        is_known = bool(origin.reply and self._last.reply)
+        if is_known and origin.reply != self._last.reply:
+            return True
+        return has_results and (not is_known or origin.position <= self._last.position)
+
+    def add(self, item: Json, origin: Origin) -> None:
         self._items.append(item)
-        self._reply = self._reply or reply
+        self._last = origin if origin.reply else self._last
 
     def build(self, omitted: list[str]) -> Json | None:
         """The message; None if there is nothing in it."""
