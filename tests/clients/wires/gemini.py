@@ -49,8 +49,10 @@ SCHEMA_KEYWORDS = {
     "$id", "$defs", "$ref", "$anchor", "type", "format", "title", "description", "enum", "items",
     "prefixItems", "minItems", "maxItems", "minimum", "maximum", "anyOf", "oneOf", "properties",
     "additionalProperties", "required", "propertyOrdering",
+    "default", "maxLength", "minLength", "pattern", "uniqueItems",
 }  # fmt: skip
-"""The keywords that `responseJsonSchema` and `parametersJsonSchema` may have."""
+"""The keywords that `responseJsonSchema` and `parametersJsonSchema` may have. Those of the last line
+are in recorded requests that Google has answered."""
 
 USAGE = {
     "promptTokenCount": 20,
