@@ -26,8 +26,6 @@ RICH, POOR = "ann", "bob"
 """A user without limits, and one whose budget is spent."""
 THROTTLED: Final = "throttled"
 """A key that may ask once an hour."""
-ROUTE: Final = "weather"
-"""A route of the gateway: what it lists as a model."""
 
 
 class CheckFailed(Exception):
@@ -36,13 +34,17 @@ class CheckFailed(Exception):
 
 @dataclass(frozen=True)
 class Case:
-    """`keeps_responses`: at the gateway that keeps responses. `breaks_streams`: the provider cuts
+    """`route`: a name of the site's for the model, or a pattern; else it is `provider/model`.
+    `provider_model`: the provider's name of it, if not the wire's first.
+    `keeps_responses`: at the gateway that keeps responses. `breaks_streams`: the provider cuts
     every stream off in the middle."""
 
     client: str
     scenario: str
     wire: str
     play: Callable[[Stage], None]
+    route: str = ""
+    provider_model: str = ""
     user: str = RICH
     keeps_responses: bool = False
     breaks_streams: bool = False
@@ -89,7 +91,8 @@ class Stage:
 
     @property
     def model(self) -> str:
-        return f"{self.case.name}/{self.provider.model}"
+        """The name that the client sends."""
+        return self.case.route or f"{self.case.name}/{self.provider.model}"
 
     @property
     def can_think(self) -> bool:

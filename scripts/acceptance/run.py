@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from scripts.acceptance.cases import POOR, RICH, ROUTE, THROTTLED, Case, CheckFailed, Stage
+from scripts.acceptance.cases import POOR, RICH, THROTTLED, Case, CheckFailed, Stage
 from scripts.acceptance.clients import claude_code, codex, programs
 from scripts.acceptance.gateway import Gateway, running_gateway
 from scripts.acceptance.installation import Clients
@@ -51,7 +51,7 @@ def run_cases(
     """The outcomes in the order of the cases, and what else went wrong. `report` gets each outcome
     as soon as it is there."""
     with (
-        running_providers({case.name: case.wire for case in cases}) as providers,
+        prepared_providers(cases) as providers,
         running_gateways(cases, providers, folder) as gateways,
         running_upstream() as proxy,
         ThreadPoolExecutor(SIDE_BY_SIDE) as pool,
@@ -75,6 +75,16 @@ def run_cases(
         problems = {failure for gateway in gateways.values() for failure in gateway.failures()}
         problems |= {describe_other_host(received) for received in proxy.requests}
     return [outcomes[case] for case in cases], sorted(problems)
+
+
+@contextlib.contextmanager
+def prepared_providers(cases: Sequence[Case]) -> Iterator[dict[str, Provider]]:
+    with running_providers({case.name: case.wire for case in cases}) as providers:
+        for case in cases:
+            provider = providers[case.name]
+            provider.breaks_streams = case.breaks_streams
+            provider.model = case.provider_model or provider.model
+        yield providers
 
 
 def describe_other_host(received: Received) -> str:
@@ -102,8 +112,6 @@ def running_gateways(
 
 
 def routes(cases: Sequence[Case], providers: Mapping[str, Provider]) -> dict[str, Any]:
-    first = cases[0].name
-    target = {"PROVIDER": first, "MODEL": providers[first].model}
     return {
         "PROVIDERS": {
             case.name: {
@@ -112,13 +120,16 @@ def routes(cases: Sequence[Case], providers: Mapping[str, Provider]) -> dict[str
             }
             for case in cases
         },
-        "MODELS": {ROUTE: {"TARGETS": [target]}},
+        "MODELS": {
+            case.route: {"TARGETS": [{"PROVIDER": case.name, "MODEL": providers[case.name].model}]}
+            for case in cases
+            if case.route
+        },
     }
 
 
 def play(stage: Stage) -> Outcome:
     begun = time.monotonic()
-    stage.provider.breaks_streams = stage.case.breaks_streams
     try:
         stage.case.play(stage)
         problem = ""

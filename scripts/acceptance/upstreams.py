@@ -55,12 +55,9 @@ class Provider(ScriptedModel):
         super().__init__(WIRES[wire]())
         self.url = ""
         self.received: list[Received] = []
+        self.model = self.wire.models[0]
         self.breaks_streams = False
-        """Whether every stream is cut off in the middle."""
-
-    @property
-    def model(self) -> str:
-        return self.wire.models[0]
+        """Whether every stream is cut off in its first part."""
 
     async def __call__(self, exchange: Exchange) -> None:
         self.received.append(exchange.received)
@@ -77,7 +74,7 @@ class Provider(ScriptedModel):
             return
         await exchange.event_stream(self.wire.media_type)
         events = list(self.wire.build_stream(model_input, output))
-        for event in events[: len(events) // 2]:
+        for event in events[: len(events) // 4]:
             await exchange.piece(event)
         await cuts(exchange)
 

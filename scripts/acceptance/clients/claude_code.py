@@ -9,8 +9,9 @@ from scripts.acceptance.cases import MESSAGES, POOR, Case, Finished, Stage
 from scripts.acceptance.model import ECHO, PRINTED
 from scripts.acceptance.wires import WIRES
 
-QUIET = {
+SETTINGS = {
     "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "CLAUDE_CODE_MAX_RETRIES": "0",
     "DISABLE_AUTOUPDATER": "1",
     "DISABLE_ERROR_REPORTING": "1",
     "DISABLE_TELEMETRY": "1",
@@ -22,26 +23,44 @@ def cases() -> Iterator[Case]:
         yield Case("Claude Code", "tool call", wire, use_tool)
         yield Case("Claude Code", "broken stream", wire, meet_broken_stream, breaks_streams=True)
     yield Case("Claude Code", "API key", "anthropic", use_api_key)
+    yield Case(
+        "Claude Code",
+        "its own model",
+        "anthropic",
+        use_own_model,
+        route="claude-opus-*",
+        provider_model="claude-opus-4-7",
+    )
+    yield Case("Claude Code", "haiku", "openai", use_haiku, route="claude-*haiku*")
     yield Case("Claude Code", "spent budget", "anthropic", meet_spent_budget, user=POOR)
 
 
-def run(stage: Stage, **environment: str) -> Finished:
-    claude = stage.clients.command("claude")
-    own = {
-        "ANTHROPIC_BASE_URL": stage.gateway.url,
-        "ANTHROPIC_MODEL": stage.model,
-        "ANTHROPIC_DEFAULT_HAIKU_MODEL": stage.model,
-    }
-    options = ["-p", ECHO, "--allowedTools", "Bash(echo:*)"]
-    return stage.run([claude, *options], **QUIET, **own, **environment)
+def run(stage: Stage, *options: str, **environment: str) -> Finished:
+    claude = str(stage.clients.command("claude"))
+    command = [claude, "-p", ECHO, "--allowedTools", "Bash(echo:*)", *options]
+    return stage.run(command, ANTHROPIC_BASE_URL=stage.gateway.url, **SETTINGS, **environment)
+
+
+def run_with_token(stage: Stage) -> Finished:
+    return run(stage, ANTHROPIC_AUTH_TOKEN=stage.key, ANTHROPIC_MODEL=stage.model)
 
 
 def use_tool(stage: Stage) -> None:
-    check_answer(stage, run(stage, ANTHROPIC_AUTH_TOKEN=stage.key))
+    check_answer(stage, run_with_token(stage))
 
 
 def use_api_key(stage: Stage) -> None:
-    check_answer(stage, run(stage, ANTHROPIC_API_KEY=stage.key))
+    check_answer(stage, run(stage, ANTHROPIC_API_KEY=stage.key, ANTHROPIC_MODEL=stage.model))
+
+
+def use_own_model(stage: Stage) -> None:
+    check_answer(stage, run(stage, ANTHROPIC_AUTH_TOKEN=stage.key))
+    stage.said.append(f"It asked for {stage.records[0]['model']}.")
+
+
+def use_haiku(stage: Stage) -> None:
+    check_answer(stage, run(stage, "--model", "haiku", ANTHROPIC_AUTH_TOKEN=stage.key))
+    stage.said.append(f"It asked for {stage.records[0]['model']}.")
 
 
 def check_answer(stage: Stage, finished: Finished) -> None:
@@ -54,7 +73,7 @@ def check_answer(stage: Stage, finished: Finished) -> None:
 
 def meet_broken_stream(stage: Stage) -> None:
     """It asks again without a stream; each attempt has one record."""
-    finished = run(stage, ANTHROPIC_AUTH_TOKEN=stage.key)
+    finished = run_with_token(stage)
     stage.check(finished.code == 0, f"It failed: {finished}")
     stage.check_text(finished, PRINTED)
     stage.check_provider()
@@ -66,7 +85,7 @@ def meet_broken_stream(stage: Stage) -> None:
 
 def meet_spent_budget(stage: Stage) -> None:
     """The message is shown, as of every 402."""
-    finished = run(stage, ANTHROPIC_AUTH_TOKEN=stage.key)
+    finished = run_with_token(stage)
     stage.check_text(finished, "402")
     stage.check_text(finished, "budget")
     stage.check_refused(MESSAGES)

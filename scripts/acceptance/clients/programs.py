@@ -13,7 +13,6 @@ from scripts.acceptance.cases import (
     CHAT,
     MESSAGES,
     RESPONSES,
-    ROUTE,
     THROTTLED,
     Case,
     Finished,
@@ -26,6 +25,11 @@ from tests.clients import model as weather
 PROGRAMS: Final = Path(__file__).resolve().parent.parent / "programs"
 COUNTING_WIRES: Final = frozenset({"anthropic", "gemini", "openai_responses"})
 """Wires that count a prompt's tokens beforehand."""
+
+
+VENDORS_MODELS: Final = {CHAT: "gpt-5", RESPONSES: "gpt-5", MESSAGES: "claude-sonnet-4-5"}
+"""Endpoint -> a model that its vendor's clients know, and know that it reasons. The site's names
+begin with it, since some clients take `provider/model` for something else."""
 
 
 class Program(NamedTuple):
@@ -58,7 +62,9 @@ def cases() -> Iterator[Case]:
         run = run_node if file.endswith(".mjs") else run_python
         for wire in WIRES:
             playing = partial(play, run, file, api)
-            yield Case(client, scenario, wire, playing, keeps_responses=keeps_responses)
+            program = Path(file).stem.replace("_", "-")
+            route = f"{VENDORS_MODELS[api]}-for-{program}-on-{wire}"
+            yield Case(client, scenario, wire, playing, route, keeps_responses=keeps_responses)
 
 
 def play(run: Callable[..., Finished], program: str, endpoint: str, stage: Stage) -> None:
@@ -96,7 +102,6 @@ def build_setup(stage: Stage, endpoint: str) -> dict[str, Any]:
         "key": stage.key,
         "throttled_key": stage.gateway.keys[THROTTLED],
         "model": stage.model,
-        "route": ROUTE,
         "embedding_model": f"{stage.case.name}/embedder" if wire == "openai" else "",
         "api": endpoint,
         "keeps_responses": stage.case.keeps_responses,

@@ -125,9 +125,9 @@ def counted() -> str:
 def models() -> str:
     page = client.models.list(limit=1000)
     found = {model.id: model for model in page.data}
-    model = found[SETUP["route"]]
+    model = found[SETUP["model"]]
     equal((model.type, bool(model.display_name), bool(model.created_at)), ("model", True, True))
-    equal(client.models.retrieve(SETUP["route"]).id, SETUP["route"])
+    equal(client.models.retrieve(SETUP["model"]).id, SETUP["model"])
     return f"{model.id}: {model.display_name}"
 
 
