@@ -4,6 +4,7 @@ fail, neither when it is read nor at any wire."""
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from native_api.dialects import DIALECTS
 from native_api.exceptions import InvalidRequest
+from native_api.inbound.anthropic.messages.blocks import BLOCKS
 from tests.cases import for_each
 from tests.dialects.request_targets import TARGETS
 from tests.dialects.test_odd_values import find_places, put
@@ -153,6 +155,30 @@ def test_no_value_makes_the_gateway_fail(place: tuple[Any, ...]) -> None:
     for value in ODD_VALUES:
         send(put(REQUEST, place, value))
 
+
+def list_block_places() -> Iterator[tuple[str, Any]]:
+    for place in find_places(REQUEST):
+        value: Any = REQUEST
+        for key in place:
+            value = value[key]
+        if isinstance(place[-1], int) and isinstance(value, dict) and "type" in value:
+            yield f"{place}", place
+
+
+@for_each(list_block_places)
+def test_no_block_at_the_wrong_place_makes_the_gateway_fail(place: tuple[Any, ...]) -> None:
+    """Nor one without its members."""
+    for kind in BLOCKS:
+        send(put(REQUEST, place, {"type": kind}))
+        send(put(REQUEST, place, WHOLE | {"type": kind}))
+
+
+WHOLE: Json = {
+    "text": "Hm.", "source": PICTURE, "content": [TEXT], "title": "T", "thinking": "Hm.", "id": "x",
+    "name": "f", "input": {}, "tool_use_id": "x", "file_id": "x", "tool_name": "f",
+    "tool": {"type": "tool_reference", "name": "f"},
+}  # fmt: skip
+"""The members that any block needs."""
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 2**70) | st.floats(allow_nan=False) | st.text(),

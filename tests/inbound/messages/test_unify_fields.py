@@ -272,9 +272,12 @@ def test_a_coding_agents_request() -> None:
         ("stop", "stop_sequences"),
         ("response_format.json_schema.schema", "output_config.format.json_schema.schema"),
         ("messages.reasoning_details", "messages.thinking"),
-        ("messages[3].content[1].image_url.url", "messages"),
+        ("messages[3].content[1].image_url.url", "messages[3]"),
+        ("messages[3].content[1].content[0].file.file_url", "messages[3].content[1]"),
+        ("messages[3].provider_content", "messages[3]"),
         ("messages[3].content[1].source.type", "messages[3].content[1].source.type"),
-        ("tools[2].function.parameters.properties", "tools.input_schema"),
+        ("tools[2].parameters.properties", "tools[2].input_schema"),
+        ("tools.function.parameters", "tools.input_schema"),
         ("tools.function.strict", "tools.strict"),
         ("output_config.effort", "output_config.effort"),
         ("thinking.budget_tokens", "thinking.budget_tokens"),
@@ -294,3 +297,38 @@ def test_a_count_takes_the_request_that_is_counted() -> None:
         assert parsed.client_body is not None
         assert parsed.client_body.body == {"model": "m", "messages": [HELLO]}
     assert counts.reply(parsed, 12) == b'{"input_tokens":12}'
+
+
+def test_places_are_those_of_the_clients_request() -> None:
+    image = {"type": "image", "source": {"type": "url", "url": "https://a.example/i.png"}}
+    result = {"type": "tool_result", "tool_use_id": "c", "content": [image]}
+    call = {"type": "tool_use", "id": "c", "name": "f", "input": {}}
+    client_body = parse(
+        system="Be brief.",
+        messages=[
+            HELLO,
+            {"role": "assistant", "content": [call]},
+            {"role": "user", "content": [image, result]},
+        ],
+        tools=[{"type": "tool_search_tool_regex", "name": "s"}, TOOL],
+    ).client_body
+    assert client_body is not None
+    roles = [message["role"] for message in client_body.translate()["messages"]]
+    assert roles == ["system", "user", "assistant", "tool", "user"]
+    found = {
+        path: MESSAGES.rename_field(client_body.find_place(path))
+        for path in (
+            "messages[0].content",
+            "messages[2].tool_calls",
+            "messages[3].content[0].image_url.url",
+            "messages[4].content[0].image_url",
+            "tools[0].function.parameters",
+        )
+    }
+    assert list(found.values()) == [
+        "system.content",
+        "messages[1]",
+        "messages[2].content[1]",
+        "messages[2]",
+        "tools[1].input_schema",
+    ]

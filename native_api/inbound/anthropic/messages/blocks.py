@@ -148,4 +148,4 @@ class Conversation(Items):
 
 
 MESSAGES: Final = Conversation(Turn(ROLES, "role"))
-SYSTEM: Final = text_or_blocks(TEXT_ONLY)
+SYSTEM: Final = CONTENT

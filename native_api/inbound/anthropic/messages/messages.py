@@ -44,12 +44,19 @@ UNIFIED_PATHS: Final = (
     (re.compile(r"reasoning\.max_tokens"), "thinking.budget_tokens"),
     (re.compile(r"messages\.provider_content"), "messages.content"),
     (re.compile(r"messages\.tool_calls\b.*"), "messages.tool_use"),
-    (re.compile(r"messages\[\d+\]\..*\b(?:image_url|file|provider_content)\b.*"), "messages"),
-    (re.compile(r"tools(?:\[\d+\])?\.function\.parameters\b.*"), "tools.input_schema"),
-    (re.compile(r"tools(?:\[\d+\])?\.function\b"), "tools"),
+    (
+        re.compile(
+            r"(messages\[\d+\](?:\.content\[\d+\])??)(?:\.content(?:\[\d+\])?)?"
+            r"\.(?:image_url|file|provider_content|tool_calls)\b.*"
+        ),
+        r"\1",
+    ),
+    (re.compile(r"(tools(?:\[\d+\])?)(?:\.function)?\.parameters\b.*"), r"\1.input_schema"),
+    (re.compile(r"(tools(?:\[\d+\])?)\.function\b"), r"\1"),
 )
-"""Paths in the unified request -> the same in this API's words. Numbers of messages and tools are
-left out: those of the unified request are other ones."""
+"""Paths in the unified request -> the same in this API's words. Messages and tools have the numbers
+of the client's request (`ClientBody.find_place`). Which block of a message is meant is not known:
+several may be one part, or none."""
 
 
 class MessagesFormat(InboundFormat):
@@ -69,7 +76,13 @@ class MessagesFormat(InboundFormat):
             body["betas"] = betas
         body["messages"], lost = open_messages(body["messages"], context.seal)
         translation = Translation()
-        client_body = ClientBody(self.wire, body, translation.unify, check=translation.check)
+        client_body = ClientBody(
+            self.wire,
+            body,
+            translation.unify,
+            locate=translation.locate,
+            check=translation.check,
+        )
         return ParsedRequest(read_head(checked), [*dropped_fields, *lost], client_body, context)
 
     def rename_field(self, path: str) -> str:

@@ -79,17 +79,22 @@ class Translation:
     request also of a call that goes to Anthropic.
     """
 
-    __slots__ = ("_refused",)
+    __slots__ = ("_places", "_refused")
 
     def __init__(self) -> None:
         self._refused: list[UnsupportedField] = []
+        self._places: Mapping[str, str] = {}
 
     def unify(self, body: Json, omitted: list[str]) -> Any:
         """The unified request of a checked body whose seals are opened."""
         report = Report(omitted)
         chat = _unify(body, report)
-        self._refused = report.refused
+        self._refused, self._places = report.refused, report.places
         return chat
+
+    def locate(self, body: Json) -> Mapping[str, str]:
+        """The place of each unified message and tool -> that in the request that was unified."""
+        return self._places
 
     def check(self) -> None:
         """Raise UnsupportedField if no provider of another wire can answer the request that was
@@ -106,6 +111,7 @@ def _unify(body: Json, report: Report) -> Any:
     conversation.add_system(body.get("system"))
     conversation.add_turns(body["messages"])
     chat["messages"] = conversation.messages
+    report.locate("messages", conversation.places)
     if body.get("cache_control"):
         mark_last_part(chat["messages"], body["cache_control"])
     chat |= _rename_fields(body)

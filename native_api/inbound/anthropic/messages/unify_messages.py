@@ -28,6 +28,8 @@ class Conversation:
 
     def __init__(self, report: Report) -> None:
         self.messages: list[Json] = []
+        self.places: list[str] = []
+        """Where each message stands in the client's request."""
         self.tool_changes: list[Json] = []
         self.effort: str | None = None
         """What the last instruction that says it asks for."""
@@ -42,7 +44,7 @@ class Conversation:
         elif system:
             system = _drop_billing_line(system)
         if system:
-            self._add_instructions(system, "system")
+            self._add_instructions(system, "system", "system")
         self._instructions = len(self.messages)
 
     def add_turns(self, turns: list[Json]) -> None:
@@ -51,26 +53,30 @@ class Conversation:
             (index for index, turn in enumerate(turns) if turn["role"] == "user"), default=-1
         )
         for index, turn in enumerate(turns):
-            path = f"messages[{index}].content"
+            path = f"messages[{index}]"
             if turn["role"] == "system":
                 is_cleared = turn.get("clear_at") == "next_user_message" and index < last_user
                 self._add_system_turn(turn, path, is_cleared)
             elif turn["role"] == "assistant":
-                content = self._drop_compacted(turn["content"])
-                self.messages.append(unify_answer(content, self._report))
+                content = self._drop_compacted(turn["content"], path)
+                self._add(unify_answer(content, self._report), path)
             else:
-                self._add_user_turn(self._drop_compacted(turn["content"]), path)
+                self._add_user_turn(self._drop_compacted(turn["content"], path), path)
         if not self.messages:
             self._report.refuse("messages", "there is nothing that the model could answer")
-            self.messages.append({"role": "user", "content": ""})
+            self._add({"role": "user", "content": ""}, "messages")
 
-    def _add_instructions(self, content: Any, path: str) -> None:
+    def _add(self, message: Json, place: str) -> None:
+        self.messages.append(message)
+        self.places.append(place)
+
+    def _add_instructions(self, content: Any, place: str, path: str) -> None:
         parts = read_content(content, path, self._report)
         if any(part["type"] != "text" for part in parts):
             self._report.refuse(path, "other providers than Anthropic take only text here")
             parts = [part for part in parts if part["type"] == "text"]
         if parts:
-            self.messages.append({"role": "system", "content": simplify(parts)})
+            self._add({"role": "system", "content": simplify(parts)}, place)
 
     def _add_system_turn(self, turn: Json, path: str, is_cleared: bool) -> None:
         self.effort = (turn.get("output_config") or {}).get("effort") or self.effort
@@ -80,21 +86,22 @@ class Conversation:
             self.tool_changes += changes
             content = [block for block in content if block["type"] not in TOOL_CHANGES]
         if content and not is_cleared:
-            self._add_instructions(content, path)
+            self._add_instructions(content, path, f"{path}.content")
 
     def _add_user_turn(self, content: Any, path: str) -> None:
         if isinstance(content, str):
-            self.messages.append({"role": "user", "content": content})
+            self._add({"role": "user", "content": content}, path)
             return
         parts: list[Json] = []
         before = len(self.messages)
         for index, block in enumerate(content):
+            block_path = f"{path}.content[{index}]"
             if block["type"] == "tool_result":
-                self.messages.append(self._build_result(block, f"{path}[{index}].content"))
+                self._add(self._build_result(block, f"{block_path}.content"), block_path)
             else:
-                parts += read_parts(block, f"{path}[{index}]", self._report)
+                parts += read_parts(block, block_path, self._report)
         if parts or len(self.messages) == before:
-            self.messages.append({"role": "user", "content": simplify(parts)})
+            self._add({"role": "user", "content": simplify(parts)}, path)
 
     def _build_result(self, block: Json, path: str) -> Json:
         parts = read_content(block.get("content"), path, self._report)
@@ -110,7 +117,7 @@ class Conversation:
             result["is_error"] = True
         return result
 
-    def _drop_compacted(self, content: Any) -> Any:
+    def _drop_compacted(self, content: Any, path: str) -> Any:
         """The content without compactions. The summary of one replaces what was said before; one
         that has none has failed, or only Anthropic can read it."""
         if isinstance(content, str):
@@ -121,8 +128,8 @@ class Conversation:
                 kept.append(block)
             elif block.get("content"):
                 kept = []
-                del self.messages[self._instructions :]
-                self.messages.append({"role": "user", "content": block["content"]})
+                del self.messages[self._instructions :], self.places[self._instructions :]
+                self._add({"role": "user", "content": block["content"]}, path)
             elif block.get("encrypted_content"):
                 self._report.omit("messages.compaction")
         return kept

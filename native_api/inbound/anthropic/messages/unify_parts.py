@@ -9,6 +9,7 @@ from native_api.types import Json
 
 IMAGE_NAME: Final = "image.png"
 """Tells a stored image from a stored document. Anthropic's ids are not names."""
+CONTENT_TYPES: Final = ("text", "image")
 DOCUMENT_NAME: Final = "document.pdf"
 """OpenAI requires a name of inline files."""
 
@@ -94,7 +95,13 @@ def _read_document(block: Json, path: str, report: Report) -> list[Json]:
 def _read_text_source(source: Json, path: str, report: Report) -> list[Json]:
     if source["type"] == "text":
         return [_text(source["data"])]
-    return read_content(source["content"], f"{path}.source.content", report)
+    content, path = source["content"], f"{path}.source.content"
+    if isinstance(content, list):
+        for index, block in enumerate(content):
+            if block["type"] not in CONTENT_TYPES:
+                report.refuse(f"{path}[{index}]", "the content of a document is text and images")
+        content = [block for block in content if block["type"] in CONTENT_TYPES]
+    return read_content(content, path, report)
 
 
 def _read_search_result(block: Json, path: str, report: Report) -> list[Json]:

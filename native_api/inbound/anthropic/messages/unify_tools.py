@@ -33,12 +33,15 @@ def unify_tools(body: Mapping[str, Any], changes: Iterable[Json], report: Report
     """
     unified: Json = {}
     tools: dict[str, Json] = {}
+    paths: dict[str, str] = {}
     for index, tool in enumerate(body.get("tools") or ()):
         _add_tool(tool, f"tools[{index}]", tools, unified, report)
+        paths.setdefault(str(tool.get("name")), f"tools[{index}]")
     for change in changes:
         _change_tools(change, tools, unified, report)
     if tools:
         unified["tools"] = list(tools.values())
+        report.locate("tools", (paths.get(name, "messages") for name in tools))
     return unified | _unify_choice(body.get("tool_choice") or {}, tools, unified, report)
 
 
