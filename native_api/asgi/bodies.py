@@ -58,7 +58,8 @@ class Body:
         self._deadline = asyncio.get_running_loop().time() + self._seconds
         self._declared = declared_length(header(scope, b"content-length"))
         self._content: bytes | BytesIO = b""
-        self._memory = BodyMemory()
+        self.memory = BodyMemory()
+        """Also counts what the view loads for the request. Released by `close`."""
         self._has_disconnected = False
         self._end = asyncio.Event()
         """Set when the server has delivered the whole body."""
@@ -112,9 +113,9 @@ class Body:
     async def _receive_body(self, free: int | None) -> None:
         limit = usable_settings.MAX_BODY_BYTES
         check_body_size(self._declared, limit)
-        while self.is_unread and (free is None or self._memory.size <= free):
+        while self.is_unread and (free is None or self.memory.size <= free):
             self._keep(await self._receive())
-            check_body_size(self._memory.size, limit)
+            check_body_size(self.memory.size, limit)
 
     def _keep(self, message: Message) -> None:
         """Keep the part of the body in a message."""
@@ -125,7 +126,7 @@ class Body:
         if not message.get("more_body"):
             self._end.set()
         piece = message.get("body", b"")
-        self._memory.add(len(piece))
+        self.memory.add(len(piece))
         if not self._content:
             self._content = piece
         elif piece:
@@ -192,7 +193,7 @@ class Body:
     def close(self) -> None:
         """Forget the body. Its bytes no longer count."""
         self._content = b""
-        self._memory.release()
+        self.memory.release()
 
 
 def header(scope: Scope, wanted: bytes) -> str:

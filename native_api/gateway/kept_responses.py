@@ -26,6 +26,7 @@ from native_api.gateway import kept_content, kept_rows, kept_threads
 from native_api.gateway.keeping import keep
 from native_api.gateway.kept_content import Turn, Unreadable
 from native_api.gateway.kept_rows import KeptRow, NotThere
+from native_api.inbound.body_limits import BodyMemory
 from native_api.inbound.json_structure import count_structure
 from native_api.types import Caller, Json
 
@@ -73,12 +74,14 @@ async def load_history(caller: Caller, previous_response_id: str) -> list[Json]:
     return (await load_measured_history(caller, previous_response_id)).items
 
 
-async def load_measured_history(caller: Caller, previous_response_id: str) -> History:
-    """`load_history`, with its size."""
+async def load_measured_history(
+    caller: Caller, previous_response_id: str, memory: BodyMemory | None = None
+) -> History:
+    """`load_history`, with its size, which `memory` counts. Raises Overloaded too."""
     digest = kept_rows.response_digest(caller, previous_response_id)
     maximum = native_settings.MAX_BODY_BYTES
     try:
-        chain = await kept_threads.read(kept_rows.read_chain, digest, MAX_TURNS, maximum)
+        chain = await kept_threads.read(kept_rows.read_chain, digest, MAX_TURNS, maximum, memory)
         if chain is None:
             raise _too_long(f"it has more than {MAX_TURNS} responses, or {maximum} bytes")
         return History(
@@ -121,13 +124,15 @@ def describe_keeping() -> str:
     return f"Responses are kept for {days} days, for the caller that made them."
 
 
-async def load_items(caller: Caller, ids: Iterable[str]) -> dict[str, Json]:
+async def load_items(
+    caller: Caller, ids: Iterable[str], memory: BodyMemory | None = None
+) -> dict[str, Json]:
     """The items with these ids, of any response of the caller. Those that are not there are left
-    out. Raises DatabaseUnavailable."""
+    out. `memory` counts what is read. Raises DatabaseUnavailable, Overloaded."""
     wanted = list(dict.fromkeys(ids))
     digests = [kept_rows.item_digest(caller, each) for each in wanted]
     maximum = MAX_SEARCHED_TURNS * native_settings.MAX_BODY_BYTES
-    rows = await kept_threads.read(kept_rows.read_items, digests, maximum)
+    rows = await kept_threads.read(kept_rows.read_items, digests, maximum, memory)
     return await kept_threads.compute(_find_items, rows, wanted, maximum)
 
 

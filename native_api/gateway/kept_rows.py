@@ -26,6 +26,7 @@ from django.db.models import Max, QuerySet, Sum
 
 from native_api.bounded_cache import BoundedCache
 from native_api.conf import native_settings
+from native_api.inbound.body_limits import BodyMemory
 from native_api.models import KeptResponse
 from native_api.models.responses import KeptItem
 from native_api.types import Caller
@@ -109,14 +110,19 @@ def read(digest: UUID) -> KeptRow:
     return KeptRow(digest, bytes(found[0]), bytes(found[1]))
 
 
-def read_chain(digest: UUID, max_turns: int, max_bytes: int) -> Chain | None:
-    """The row and all its ancestors; None if they are more than that. Raises NotThere."""
+def read_chain(
+    digest: UUID, max_turns: int, max_bytes: int, memory: BodyMemory | None = None
+) -> Chain | None:
+    """The row and all its ancestors; None if they are more than that. `memory` counts their bytes.
+    Raises NotThere, Overloaded."""
     last = _newest(digest).values_list("pk", "ancestors", "history_bytes").first()
     if last is None:
         raise NotThere
     keys = [*last[1], last[0]]
     if len(keys) > max_turns or last[2] > max_bytes:
         return None
+    if memory is not None:
+        memory.add(last[2])
     rows = _rows().filter(pk__in=keys).values_list("pk", "digest", "items")
     found = {key: (each, bytes(items)) for key, each, items in rows}
     if len(found) < len(keys):
@@ -124,17 +130,22 @@ def read_chain(digest: UUID, max_turns: int, max_bytes: int) -> Chain | None:
     return Chain([found[key] for key in keys], last[2])
 
 
-def read_items(digests: Sequence[UUID], max_bytes: int) -> list[tuple[UUID, bytes]]:
-    """The rows that have these items, the newest first, up to so many bytes. Of several with the
-    same item, the newest."""
+def read_items(
+    digests: Sequence[UUID], max_bytes: int, memory: BodyMemory | None = None
+) -> list[tuple[UUID, bytes]]:
+    """The rows that have these items, the newest first, up to so many bytes, which `memory` counts.
+    Of several with the same item, the newest. Raises Overloaded."""
     ids = KeptItem._base_manager.using(database_alias()).filter(
         digest__in=digests, response__created_at__gte=_oldest()
     )
     newest = ids.values("digest").order_by().annotate(newest=Max("response_id"))
     found = _rows().filter(pk__in=set(newest.values_list("newest", flat=True))).order_by("-pk")
-    sizes = found.values_list("pk", "size")
-    totals = accumulate(size for _key, size in sizes)
-    keys = [key for (key, _size), total in zip(sizes, totals, strict=True) if total <= max_bytes]
+    sizes = list(found.values_list("pk", "size"))
+    totals = list(accumulate(size for _key, size in sizes))
+    fitting = [total for total in totals if total <= max_bytes]
+    if memory is not None and fitting:
+        memory.add(fitting[-1])
+    keys = [key for key, _size in sizes[: len(fitting)]]
     rows = found.filter(pk__in=keys).values_list("digest", "items")
     return [(digest, bytes(items)) for digest, items in rows]
 

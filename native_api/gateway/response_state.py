@@ -18,6 +18,7 @@ from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
 from native_api.exceptions import InvalidRequest, UnsupportedField
 from native_api.gateway import kept_responses, kept_threads
 from native_api.gateway.kept_responses import MAX_SHOWN, History
+from native_api.inbound.body_limits import BodyMemory
 from native_api.inbound.json_structure import count_structure
 from native_api.types import Caller, Json
 
@@ -55,8 +56,13 @@ class ResolvedInput(NamedTuple):
         return f"input[{own}]" if own >= 0 else "previous_response_id"
 
 
-async def resolve_state(data: Json, caller: Caller) -> ResolvedInput:
-    """The request with the items that it refers to. Raises InvalidRequest, DatabaseUnavailable."""
+async def resolve_state(
+    data: Json, caller: Caller, memory: BodyMemory | None = None
+) -> ResolvedInput:
+    """The request with the items that it refers to, whose bytes `memory` counts.
+
+    Raises InvalidRequest, DatabaseUnavailable, Overloaded.
+    """
     _refuse_state_elsewhere(data)
     previous = _read_previous(data)
     written = data.get("input")
@@ -64,10 +70,10 @@ async def resolve_state(data: Json, caller: Caller) -> ResolvedInput:
     references = _find_references(items)
     if not native_settings.RESPONSES["STORE"]:
         _refuse_references(previous, references)
-    items, added = await _insert_items(items, references, caller)
+    items, added = await _insert_items(items, references, caller, memory)
     history = History([], 0)
     if previous is not None:
-        history = await kept_responses.load_measured_history(caller, previous)
+        history = await kept_responses.load_measured_history(caller, previous, memory)
     is_kept = _is_to_be_kept(data, caller)
     body = _make_body(data, [*history.items, *items]) if previous or references else data
     return ResolvedInput(
@@ -161,12 +167,15 @@ def _is_reference(item: Any) -> bool:
 
 
 async def _insert_items(
-    items: list[Any], references: Mapping[int, str], caller: Caller
+    items: list[Any],
+    references: Mapping[int, str],
+    caller: Caller,
+    memory: BodyMemory | None,
 ) -> tuple[list[Any], int]:
     """The items with those that are referred to, and about the bytes that this adds."""
     if not references:
         return items, 0
-    found = await kept_responses.load_items(caller, references.values())
+    found = await kept_responses.load_items(caller, references.values(), memory)
     for index, identity in references.items():
         if identity not in found:
             raise InvalidRequest(

@@ -6,7 +6,8 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import Any, Final, TypeVar
 
@@ -62,6 +63,18 @@ async def run_check(check: Callable[[], T], size: int) -> T:
     if size <= LARGE_BODY:
         return check()
     return await asyncio.wrap_future(_threads.submit(check))
+
+
+@contextmanager
+def request_memory(request: HttpRequest) -> Iterator[BodyMemory]:
+    """Counts what is loaded for a request beside its body: until it is answered under
+    `native_api.asgi`, else until the end of the block."""
+    asgi_body = getattr(request, "scope", {}).get(BODY)
+    if asgi_body is not None:
+        yield asgi_body.memory
+        return
+    with BodyMemory() as memory:
+        yield memory
 
 
 async def read_body(request: HttpRequest, memory: BodyMemory) -> bytes:

@@ -17,13 +17,14 @@ from native_api.gateway.keeping import keep
 from native_api.gateway.response_state import ResolvedInput, resolve_state
 from native_api.inbound.base import ParsedRequest, StreamWriter, to_json
 from native_api.inbound.body_limits import declared_length
-from native_api.inbound.json_body import read_and_check, run_check
+from native_api.inbound.json_body import read_and_check, request_memory, run_check
 from native_api.inbound.openai.responses import (
     CompactFormat,
     InputTokensFormat,
     ResponsesFormat,
 )
 from native_api.types import Caller, Json
+from native_api.views import private_api
 from native_api.views.inference import InferenceView
 from native_api.views.token_counts import TokenCountView
 
@@ -41,9 +42,10 @@ class ResponsesInputView(InferenceView):
         if not native_settings.RESPONSES["STORE"]:
             return await super().parse(request, caller, check)
         data = await read_and_check(request, lambda body: body)
-        resolved = self.resolved = await resolve_state(data, caller)
-        size = declared_length(request.META.get("CONTENT_LENGTH") or "") + resolved.added_bytes
-        parsed = await run_check(partial(check, resolved.body), size)
+        with request_memory(private_api.django_request(request)) as memory:
+            resolved = self.resolved = await resolve_state(data, caller, memory)
+            size = declared_length(request.META.get("CONTENT_LENGTH") or "") + resolved.added_bytes
+            parsed = await run_check(partial(check, resolved.body), size)
         return parsed._replace(echo=_make_echo(resolved))
 
     def reword(self, error: NativeError) -> NativeError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -152,6 +153,23 @@ def test_a_site_that_keeps_nothing_names_the_setting_and_the_way_round(
             assert "(RESPONSES)" in message
             assert "send the whole conversation as `input`" in message
             assert "providerOptions.openai.store = false" in message
+
+
+@pytest.mark.parametrize("kind", ["uvicorn", "gunicorn"])
+def test_what_is_loaded_counts_in_the_memory_of_all_bodies(
+    serve: Serve, upstream: Upstream, kind: str
+) -> None:
+    settings = native_api(upstream, RESPONSES={"STORE": True}, MAX_BODIES_BYTES=100_000)
+    with serve(kind, settings) as site, sdk_for(site) as client:
+        first = client.responses.create(model="echo/any", input="x" * 40_000)  # and echoed
+        for _ in range(5):
+            create = partial(client.responses.create, model="echo/any", input="Hi")
+            assert create(previous_response_id=first.id).store
+        second = create(previous_response_id=first.id, input="y" * 15_000)
+        with pytest.raises(openai.InternalServerError, match="MAX_BODIES_BYTES") as caught:
+            create(previous_response_id=second.id)
+        assert caught.value.status_code == 503
+        assert create(previous_response_id=first.id).store
 
 
 def ask(site: Site, method: str, path: str, key: str | None = None) -> httpx.Response:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from native_api.exceptions import InvalidRequest, UnsupportedField
+from native_api.exceptions import InvalidRequest, Overloaded, UnsupportedField
 from native_api.gateway import kept_responses, response_state
 from native_api.gateway.response_state import ResolvedInput, resolve_state
+from native_api.inbound.body_limits import SMALL_BODY, BodyMemory, bytes_in_memory
 from native_api.types import Caller
 from tests.gateway.kept import asks, keep, make_key_alone, response, run, says, texts
 
@@ -137,6 +138,23 @@ class TestAtASiteThatKeepsResponses:
         assert resolve(alice, input=[refer("msg_1")] * 2)
         error = refusal(alice, input=[refer("msg_1")] * 400)
         assert error.code == "context_length_exceeded"
+
+    @pytest.mark.parametrize(
+        "body", [{"previous_response_id": "resp_2"}, {"input": [refer("msg_1"), refer("msg_2")]}]
+    )
+    def test_what_is_loaded_counts_in_the_memory_of_all_bodies(
+        self, alice: Caller, settings: Any, body: Any
+    ) -> None:
+        with BodyMemory() as memory:
+            run(resolve_state(body, alice, memory))
+            loaded = memory.size
+        assert loaded > 300
+        with BodyMemory() as memory:
+            memory.add(SMALL_BODY)
+            taken = bytes_in_memory()
+            settings.NATIVE_API = {**settings.NATIVE_API, "MAX_BODIES_BYTES": taken + loaded - 1}
+            with pytest.raises(Overloaded):
+                run(resolve_state(body, alice, memory))
 
     def test_places_are_those_of_the_clients_own_input(self, alice: Caller) -> None:
         resolved = resolve(alice, input=[OWN], previous_response_id="resp_2")
