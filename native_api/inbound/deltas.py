@@ -15,10 +15,10 @@ END_MEMBERS: Final = ("audio", "refusal", "annotations")
 
 def iterate_deltas(message: Mapping[str, Any]) -> Iterable[Json]:
     """One delta for each text, call, image, and item of reasoning or of a provider's tools."""
-    content, images = message.get("content") or "", message.get("images") or []
-    details, blocks = message.get("reasoning_details") or [], message.get("provider_content") or []
-    texts = split_reasoning(message.get("reasoning_content") or "", details)
+    content = message.get("content") or ""
+    images, blocks = message.get("images") or [], message.get("provider_content") or []
     places = _place_images(blocks, len(images))
+    first_reasoning, reasoning = _list_reasoning(message)
 
     def build_text(start: int, end: int) -> list[Json]:
         return [{"content": content[start:end]}] if start < end else []
@@ -27,24 +27,11 @@ def iterate_deltas(message: Mapping[str, Any]) -> Iterable[Json]:
         until = max(start, item.get("until") or 0)
         return {"content": content[start:until], **item["delta"]}, until
 
-    yield {"reasoning_content": texts.pop(0)}
-    reasoning = [
-        _place(detail, {"reasoning_content": text, "reasoning_details": [detail]})
-        for detail, text in zip(details, texts, strict=True)
-    ]
+    yield first_reasoning
     yield from arrange_blocks(
-        merge_items(
-            reasoning,
-            [
-                _place(block, _build_block(block, images, places.get(number)))
-                for number, block in enumerate(blocks)
-            ],
-        ),
+        merge_items(reasoning, _list_blocks(blocks, images, places)),
         len(content),
-        [
-            {"tool_calls": [{**call, "index": index}]}
-            for index, call in enumerate(message.get("tool_calls") or ())
-        ],
+        _list_calls(message),
         build_text,
         build_item,
         [{"images": [image]} for index, image in enumerate(images) if index not in places.values()],
@@ -52,14 +39,38 @@ def iterate_deltas(message: Mapping[str, Any]) -> Iterable[Json]:
     yield {name: message[name] for name in END_MEMBERS if message.get(name)}
 
 
+def _list_reasoning(message: Mapping[str, Any]) -> tuple[Json, list[Json]]:
+    """The delta of the reasoning before all details, and those of the details."""
+    details = message.get("reasoning_details") or []
+    first, *texts = split_reasoning(message.get("reasoning_content") or "", details)
+    placed = [
+        _place(detail, {"reasoning_content": text, "reasoning_details": [detail]})
+        for detail, text in zip(details, texts, strict=True)
+    ]
+    return {"reasoning_content": first}, placed
+
+
+def _list_calls(message: Mapping[str, Any]) -> list[Json]:
+    calls = message.get("tool_calls") or ()
+    return [{"tool_calls": [{**call, "index": index}]} for index, call in enumerate(calls)]
+
+
+def _list_blocks(
+    blocks: Sequence[Json], images: Sequence[Json], places: Mapping[int, int]
+) -> list[Json]:
+    """The deltas of blocks, with the images that stand there."""
+    placed = []
+    for number, block in enumerate(blocks):
+        delta: Json = {"provider_content": [block]}
+        if number in places:
+            delta["images"] = [images[places[number]]]
+        placed.append(_place(block, delta))
+    return placed
+
+
 def _place(item: Json, delta: Json) -> Json:
     """The delta of an item with the item's place."""
     return {"delta": delta, **{name: item[name] for name in OFFSETS if name in item}}
-
-
-def _build_block(block: Json, images: Sequence[Json], image: int | None) -> Json:
-    """The delta of a block, with the image that stands there."""
-    return {"provider_content": [block], **({} if image is None else {"images": [images[image]]})}
 
 
 def _place_images(blocks: Sequence[Json], count: int) -> dict[int, int]:

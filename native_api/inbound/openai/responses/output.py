@@ -85,10 +85,9 @@ class ReplyOutput:
     def build(self) -> list[Json]:
         return [item.build() for item in self.items]
 
-    def add(self, delta: Mapping[str, Any], tokens: list[Json] | None = None) -> None:
+    def add(self, delta: Mapping[str, Any], tokens: list[Json]) -> None:
         """Add a delta, with the log probabilities of its text."""
-        if tokens:
-            self._tokens += tokens
+        self._tokens += tokens
         if delta.get("reasoning_content"):
             self._add_reasoning(delta["reasoning_content"])
         self._collect(delta)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from native_api.inbound.base import ParsedRequest
@@ -22,9 +23,7 @@ def build_response(parsed: ParsedRequest, completion: Any) -> Json:
     head = ResponseHead(parsed, completion)
     choice = completion["choices"][0]
     output = start_output(parsed, head, OutputListener())
-    tokens = TokenCutter((choice.get("logprobs") or {}).get("content") or [])
-    for delta in iterate_deltas(choice["message"]):
-        output.add(delta, tokens.cut(delta.get("content") or ""))
+    add_message(output, choice["message"], read_tokens(choice))
     reason = choice.get("finish_reason")
     output.finish(reason in INCOMPLETE_REASONS)
     usage = {"usage": build_usage(completion.get("usage"))}
@@ -38,6 +37,18 @@ def start_output(
     body = parsed.client_body.body if parsed.client_body else {}
     seal = parsed.context.seal if parsed.context else None
     return ReplyOutput(head.key, body, seal, listener)
+
+
+def add_message(output: ReplyOutput, message: Mapping[str, Any], tokens: list[Json]) -> None:
+    """Add a whole message, with the log probabilities of its text."""
+    cutter = TokenCutter(tokens)
+    for delta in iterate_deltas(message):
+        output.add(delta, cutter.cut(delta.get("content") or ""))
+
+
+def read_tokens(choice: Mapping[str, Any]) -> list[Json]:
+    """The log probabilities of a choice's text."""
+    return (choice.get("logprobs") or {}).get("content") or []
 
 
 class TokenCutter:

@@ -168,7 +168,11 @@ def build_usage(usage: Mapping[str, Any] | None) -> Json | None:
     for name, word in COUNTS.items():
         built[word] = usage.get(name) or 0
     for name, (word, required) in DETAILS.items():
-        built[word] = {**dict.fromkeys(required, 0), **(usage.get(name) or {})}
+        counts = usage.get(name) or {}
+        built[word] = {
+            **dict.fromkeys(required, 0),
+            **{member: count for member, count in counts.items() if count is not None},
+        }
     return built
 
 

@@ -13,7 +13,7 @@ from native_api.inbound.openai.chat import KEEP_ALIVE
 from native_api.inbound.openai.responses.events import EventWriter
 from native_api.inbound.openai.responses.forward import ForwardedResponse
 from native_api.inbound.openai.responses.output import ReplyOutput
-from native_api.inbound.openai.responses.reply import start_output
+from native_api.inbound.openai.responses.reply import add_message, read_tokens, start_output
 from native_api.inbound.openai.responses.response_object import (
     INCOMPLETE_REASONS,
     ResponseHead,
@@ -73,7 +73,11 @@ class ResponsesStreamWriter(StreamWriter):
         return self._output
 
     def _add(self, output: ReplyOutput, chunk: Any, choice: Any) -> None:
-        output.add(choice["delta"], (choice.get("logprobs") or {}).get("content"))
+        tokens = read_tokens(choice)
+        if choice["finish_reason"] is not None and not output.items:
+            add_message(output, choice["delta"], tokens)
+        else:
+            output.add(choice["delta"], tokens)
         self._members |= read_reply_members(chunk)
         if choice["finish_reason"] is not None and self._finish_reason is None:
             self._finish_reason = choice["finish_reason"]
