@@ -249,6 +249,40 @@ def test_any_version_is_taken(version: str | None) -> None:
     assert MESSAGES.parse(build(), context_of(**headers)).body["model"] == "m"
 
 
+CLOSED: Json = {
+    "type": "object",
+    "properties": {"a": {"type": "array", "items": {"$ref": "#/$defs/b"}}},
+    "required": ["a"],
+    "additionalProperties": False,
+    "$defs": {
+        "b": {
+            "type": "object",
+            "properties": {"b": {"type": "string"}},
+            "required": ["b"],
+            "additionalProperties": False,
+        }
+    },
+}
+
+
+@each(
+    "schema, is_strict",
+    [
+        (CLOSED, True),
+        ({**CLOSED, "additionalProperties": True}, False),
+        ({**CLOSED, "required": []}, False),
+        ({**CLOSED, "properties": {"a": {"type": "object"}}}, False),
+        ({**CLOSED, "properties": {"a": {"type": "string", "default": "x"}}}, False),
+        ({**CLOSED, "required": [["a"], 5]}, False),
+        ({"type": "string"}, False),
+    ],
+)
+def test_a_schema_that_openai_can_guarantee_is_strict(schema: Json, is_strict: bool) -> None:
+    """Anthropic guarantees each."""
+    chat = unify(output_config={"format": {"type": "json_schema", "schema": schema}})
+    assert chat["response_format"]["json_schema"].get("strict", False) is is_strict
+
+
 def test_a_coding_agents_request() -> None:
     request = claude_code()
     parsed = MESSAGES.parse(request, context_of(anthropic_beta=BETAS))

@@ -21,7 +21,7 @@ from native_api.inbound.anthropic.messages.report import Report
 from native_api.inbound.anthropic.messages.serializer import MessagesSerializer
 from native_api.inbound.anthropic.messages.tools import TOOLS
 from native_api.inbound.anthropic.messages.unify_messages import Conversation, mark_last_part
-from native_api.inbound.anthropic.messages.unify_reasoning import (
+from native_api.inbound.anthropic.messages.unify_output import (
     OLD_FORMAT,
     unify_output,
     unify_reasoning,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from native_api.dialects.shared.json_schema import walk_containers
 from native_api.dialects.shared.reasoning_request import ADAPTIVE_EFFORT, find_nearest_effort
 from native_api.inbound.anthropic.messages.report import Report
 from native_api.types import Json
@@ -67,5 +68,38 @@ def unify_output(body: Mapping[str, Any], report: Report) -> Json:
     if written.get("type") != "json_schema" or not isinstance(written.get("schema"), dict):
         report.refuse(path, "other providers than Anthropic take a 'json_schema' only")
         return {}
-    schema = {"name": FORMAT_NAME, "schema": written["schema"]}
+    schema: Json = {"name": FORMAT_NAME, "schema": written["schema"]}
+    if _may_be_strict(written["schema"]):
+        schema["strict"] = True
     return {"response_format": {"type": "json_schema", "json_schema": schema}}
+
+
+NOT_STRICT: Final = frozenset(
+    {
+        "allOf", "oneOf", "not", "if", "then", "else", "default", "patternProperties",
+        "dependentRequired", "dependentSchemas",
+    }
+)  # fmt: skip
+
+
+def _may_be_strict(schema: Json) -> bool:
+    """Whether OpenAI guarantees this schema, as Anthropic does any. Of others it answers 400
+    (https://platform.openai.com/docs/guides/structured-outputs#supported-schemas, read 2026-11):
+    each object must require all of its properties, and have no others."""
+    if schema.get("type") != "object":
+        return False
+    return all(_is_closed(part) for part in walk_containers(schema) if isinstance(part, dict))
+
+
+def _is_closed(part: Json) -> bool:
+    if not NOT_STRICT.isdisjoint(part):
+        return False
+    if part.get("type") != "object":
+        return True
+    properties, required = part.get("properties"), part.get("required")
+    return (
+        part.get("additionalProperties") is False
+        and isinstance(properties, dict)
+        and isinstance(required, list)
+        and properties.keys() <= {name for name in required if isinstance(name, str)}
+    )
