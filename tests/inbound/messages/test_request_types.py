@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -23,6 +24,7 @@ from tests.cases import each, for_each
 from tests.inbound.messages.requests import HELLO, build, parse, unify_all
 from tests.inbound.test_sdk_types import list_values, read_hints
 
+ROOT = Path(__file__).resolve().parents[3]
 CREATE = (
     message_create_params.MessageCreateParamsStreaming,
     beta_create_params.MessageCreateParamsStreaming,
@@ -43,6 +45,12 @@ def list_requests() -> Iterator[tuple[str, Any]]:
 def test_every_field_is_known() -> None:
     assert sorted(read_hints(*CREATE).keys() - MessagesSerializer().fields.keys()) == []
     assert sorted(read_hints(*COUNT).keys() - TokenCountSerializer().fields.keys()) == []
+
+
+def test_the_page_names_every_field() -> None:
+    page = (ROOT / "docs" / "anthropic.md").read_text()
+    named = set(re.findall(r"[a-z_]+", " ".join(re.findall(r"`([^`]+)`", page))))
+    assert sorted(read_hints(*CREATE).keys() - named - {"model", "messages"}) == []
 
 
 def test_the_walk_reaches_the_depths_of_the_types() -> None:
