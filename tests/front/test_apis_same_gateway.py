@@ -12,10 +12,10 @@ import httpx
 import openai
 import pytest
 
-from tests.front.apis import APIS, WORDS, Api, events_of, read_events, reply_of
+from tests.front.apis import APIS, HI, WORDS, Api, events_of, read_events, reply_of
 from tests.front.conftest import Serve, native_api
 from tests.front.test_call_hooks import HOOKS
-from tests.scripted_provider import Upstream, says, stalls, streams
+from tests.scripted_provider import Upstream, cuts, says, stalls, streams
 from tests.servers import Site, manage, run
 
 SIGNING = "claude-haiku-4-5"
@@ -197,6 +197,27 @@ def test_what_is_left_out_is_named_in_the_apis_words(routed: Site, upstream: Ups
     assert {"truncation", "reasoning.summary"} <= set(
         response.headers["x-native-omitted"].split(", ")
     )
+
+
+# --- streams that break --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("provider", ["up", "claude", "responses"])
+def test_the_sdks_raise_or_tell_what_broke(routed: Site, upstream: Upstream, provider: str) -> None:
+    begun, _ = events_of(provider)
+    upstream.script("breaks", streams(*begun, cuts))
+    with (
+        anthropic.Anthropic(base_url=routed.url, api_key=routed.key, max_retries=0) as client,
+        pytest.raises(anthropic.APIStatusError, match="broke"),
+        client.messages.stream(model=f"{provider}/breaks", max_tokens=9, messages=HI) as stream,
+    ):
+        stream.get_final_message()
+    with openai.OpenAI(base_url=f"{routed.url}/v1", api_key=routed.key, max_retries=0) as client:
+        *_, last = client.responses.create(model=f"{provider}/breaks", input="Hi", stream=True)
+    assert last.type == "response.failed"
+    assert last.response.error is not None
+    assert "broke" in last.response.error.message
+    assert last.response.status == "failed"
 
 
 # --- sealed reasoning ----------------------------------------------------------------------------
