@@ -99,7 +99,7 @@ def test_error_pages_of_a_project_say_so(rf: RequestFactory, page: Any, settings
 
 @pytest.mark.parametrize("status", [400, 413])
 def test_refusals_of_requests_that_django_cannot_read_say_so(status: int) -> None:
-    response = _in_envelope(HttpResponse(status=status))
+    response = _in_envelope(HttpResponse(status=status), {"path": "/native/v1/x", "headers": []})
     assert (response.status_code, response.headers["cache-control"], vary_of(response)) == (
         status,
         "no-store",
