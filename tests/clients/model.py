@@ -67,7 +67,7 @@ class Turn:
 @dataclass
 class ModelInput:
     """What a request asks of the model. `must_call` is a tool's name or ANY_TOOL. `schema` is that
-    of the answer, None for plain text."""
+    of the answer, None for plain text. `api` names the one of several that a wire has."""
 
     turns: list[Turn]
     system: str = ""
@@ -76,6 +76,7 @@ class ModelInput:
     schema: dict[str, Any] | None = None
     wants_thinking: bool = False
     stream: bool = False
+    api: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
 """Bedrock's Converse and ConverseStream, with its binary event stream and Claude's signed thinking.
+InvokeModel, for clients of Anthropic's API, is in `bedrock_invoke`.
 
 https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html and
 …/API_runtime_ConverseStream.html
@@ -11,6 +12,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,6 +26,7 @@ from tests.clients.wires.base import (
     sign,
     split_text,
 )
+from tests.clients.wires.bedrock_invoke import INVOKE, InvokeModelWire
 from tests.clients.wires.turns import check_thinking, read_turns
 from tests.scripted_provider import Received
 
@@ -58,12 +61,17 @@ class BedrockWire(Wire):
     def can_think(self, model: str) -> bool:
         return model == CLAUDE
 
+    def __init__(self) -> None:
+        self._invoke_model = InvokeModelWire()
+
     def parse_request(self, received: Received) -> ModelInput:
         body = received.body
         require(
             received.headers.get("authorization") == f"Bearer {KEY}",
             "The security token included in the request is invalid.",
         )
+        if INVOKE.fullmatch(received.path):
+            return replace(self._invoke_model.parse_request(received), api="InvokeModel")
         path = re.fullmatch(r".*/model/([^/]+)/(converse|converse-stream)", received.path)
         require(path, "UnknownOperationException")
         assert path
@@ -87,6 +95,8 @@ class BedrockWire(Wire):
         return model_input
 
     def build_reply(self, model_input: ModelInput, output: ModelOutput) -> Any:
+        if model_input.api:
+            return self._invoke_model.build_reply(model_input, output)
         message = {"role": "assistant", "content": build_blocks(model_input, output)}
         return {
             "output": {"message": message},
@@ -96,6 +106,10 @@ class BedrockWire(Wire):
         }
 
     def build_stream(self, model_input: ModelInput, output: ModelOutput) -> Iterable[bytes]:
+        if model_input.api:
+            for payload in self._invoke_model.build_payloads(model_input, output):
+                yield frame("chunk", payload)
+            return
         yield event("messageStart", role="assistant")
         for index, block in enumerate(build_blocks(model_input, output)):
             opening, deltas = split_block(block)
