@@ -16,9 +16,9 @@ from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import BaseModel, TypeAdapter
 
 from native_api.inbound.base import ParsedRequest
-from native_api.inbound.openai.responses import ResponsesFormat
 from native_api.inbound.openai.responses.output import SERVER_ITEMS
 from tests.inbound.contexts import context_of
+from tests.inbound.responses.request_reading import FORMAT
 
 EXTRA_MEMBERS = frozenset(
     {
@@ -36,7 +36,7 @@ Event = dict[str, Any]
 
 def parse_request(body: dict[str, Any] | None = None, **echo: Any) -> ParsedRequest:
     """A request with this body, and what the view adds to its response."""
-    parsed = ResponsesFormat().parse({"model": "m", "input": "Hi", **(body or {})}, context_of())
+    parsed = FORMAT.parse({"model": "m", "input": "Hi", **(body or {})}, context_of())
     return parsed._replace(echo=echo)
 
 

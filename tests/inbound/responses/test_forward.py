@@ -12,7 +12,6 @@ import orjson
 from native_api.dialects import DIALECTS
 from native_api.exceptions import UpstreamError
 from native_api.inbound.base import ParsedRequest
-from native_api.inbound.openai.responses import ResponsesFormat
 from native_api.inbound.openai.responses.forward import seal_response
 from native_api.inbound.openai.responses.stream import ResponsesStreamWriter
 from native_api.types import Event, ForwardedEvent, Target
@@ -23,6 +22,7 @@ from tests.cases import Cases, each, for_each
 from tests.dialects.reply_reading import make_target
 from tests.inbound.contexts import context_of
 from tests.inbound.responses.reading import parse_request, split_events
+from tests.inbound.responses.request_reading import FORMAT
 from tests.recorded_cases import read_stream, recorded_cases
 from tests.test_corpus import read_raw
 
@@ -132,7 +132,7 @@ def test_what_is_sealed_comes_back_to_its_issuer() -> None:
     marked = DIALECTS[WIRE].forward_reply(body, TARGET)
     [sealed, _] = seal_response(parse_request(), marked)["output"]
     assert "secret" not in json.dumps(sealed)
-    parsed = ResponsesFormat().parse(
+    parsed = FORMAT.parse(
         {"model": "m", "input": [sealed, {"role": "assistant", "content": "Hi"}]}, context_of()
     )
     assert parsed.client_body is not None
@@ -205,7 +205,7 @@ def test_a_failure_is_one_more_event_of_the_same_response(count: int) -> None:
 
 
 def parsed_without_context() -> ParsedRequest:
-    return ResponsesFormat().parse({"model": "m", "input": "Hi"})
+    return FORMAT.parse({"model": "m", "input": "Hi"})
 
 
 def test_what_cannot_be_sealed_is_left_out() -> None:

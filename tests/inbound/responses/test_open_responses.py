@@ -16,7 +16,6 @@ from openresponses_types import ResponseResource
 from pydantic import BaseModel
 
 from native_api.dialects import DIALECTS
-from native_api.inbound.openai.responses import ResponsesFormat
 from native_api.inbound.openai.responses.reply import build_response
 from native_api.inbound.openai.responses.stream import ResponsesStreamWriter
 from native_api.types import ClientBody
@@ -25,6 +24,7 @@ from tests.dialects.reply_reading import make_target
 from tests.inbound.contexts import context_of
 from tests.inbound.recorded_replies import RecordedReply, load_replies
 from tests.inbound.responses.reading import Event, split_events
+from tests.inbound.responses.request_reading import FORMAT
 
 PNG = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGA"
@@ -103,7 +103,7 @@ def load_requests() -> Cases:
 
 
 def parse(body: Any) -> Any:
-    return ResponsesFormat().parse({"model": "m", **body}, context_of())
+    return FORMAT.parse({"model": "m", **body}, context_of())
 
 
 def make_chunks(delta: Any, reason: str) -> list[Any]:

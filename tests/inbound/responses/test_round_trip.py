@@ -6,7 +6,6 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import Any
 
-from native_api.inbound.openai.responses import ResponsesFormat
 from native_api.inbound.openai.responses.reply import build_response
 from native_api.inbound.openai.responses.tools import ToolName, join_name
 from native_api.types import Caller
@@ -14,6 +13,7 @@ from tests.cases import for_each
 from tests.inbound.contexts import ALICE, BOB, context_of
 from tests.inbound.recorded_replies import RecordedReply, load_replies
 from tests.inbound.responses.reading import parse_request, split_events
+from tests.inbound.responses.request_reading import FORMAT
 from tests.inbound.responses.test_recorded_replies import write_stream
 
 COMPARED = ("content", "tool_calls", "reasoning_details", "provider_content", "images")
@@ -45,7 +45,7 @@ def send_back(output: list[Any], caller: Caller = ALICE) -> Any:
     question = {"role": "user", "content": "?"}
     items = [item for item in deepcopy(output) if item["type"] not in OWN_TOOLS]
     body = {"model": "m", "input": [question, *items, question]}
-    parsed = ResponsesFormat().parse(body, context_of(caller))
+    parsed = FORMAT.parse(body, context_of(caller))
     assert parsed.client_body is not None
     messages = parsed.client_body.unified["messages"]
     return messages[1] if len(messages) > 2 else {}

@@ -21,11 +21,11 @@ from native_api.exceptions import (
     UpstreamError,
 )
 from native_api.inbound.base import to_json
-from native_api.inbound.openai.responses import ResponsesFormat
 from native_api.inbound.openai.responses.reply import build_response
 from native_api.inbound.openai.responses.stream import ResponsesStreamWriter
 from tests.cases import each
 from tests.inbound.responses.reading import parse_request
+from tests.inbound.responses.request_reading import FORMAT
 from tests.inbound.responses.test_stream import call, chunk, usage_chunk
 
 pytestmark = pytest.mark.impure  # The SDK asks a process for the name of the processor.
@@ -115,8 +115,7 @@ def test_a_stream_is_folded() -> None:
     ],
 )
 def test_an_error_instead_of_a_stream_is_raised(error: NativeError, expected: Any) -> None:
-    format_ = ResponsesFormat()
-    content, status = format_.error(error, "request-1"), format_.status(error)
+    content, status = FORMAT.error(error, "request-1"), FORMAT.status(error)
     with (
         client_of(content, status, "application/json") as client,
         pytest.raises(expected) as raised,
