@@ -22,6 +22,7 @@ from native_api.dialects.openai_chat.sameness import are_same_choices, is_same
 from native_api.dialects.openai_chat.stream import OpenAIStream, parse_chunk
 from native_api.dialects.openai_chat.text_events import ContentPattern, learn_pattern
 from native_api.dialects.shared.errors import is_error
+from native_api.dialects.shared.text_events import new_tuple
 from native_api.dialects.streams import StreamEditor
 from native_api.types import Event, ForwardedEvent, Json
 
@@ -54,13 +55,14 @@ class OpenAIStreamEditor(StreamEditor):
 
     def feed(self, event: Event) -> Sequence[ForwardedEvent]:
         data = event.data
-        builder = self._text_choice
-        found = self._pattern.match(data) if self._pattern and builder else None
-        if found and builder:
-            text, sent = found
+        builder, pattern = self._text_choice, self._pattern
+        found = pattern.find(data) if pattern and builder else None
+        if found and builder and pattern:
+            text, start, end = found
             builder.length += len(text)
             choice = {"index": builder.index, "delta": {"content": text}, "finish_reason": None}
-            return (ForwardedEvent({"choices": [choice]}, sent),)
+            sent = pattern.cut(data, start, end) if pattern.is_cut else data
+            return (new_tuple(ForwardedEvent, ({"choices": [choice]}, sent, "", None)),)
         if data.strip() == "[DONE]":
             return self._finish(self.parser.finish())
         events = self._read(parse_chunk(event), event)

@@ -9,24 +9,18 @@ from native_api.dialects.shared.text_events import TextPattern, split_event
 class ContentPattern(TextPattern):
     """An event that was parsed, and the parts of what is sent of it."""
 
-    __slots__ = ("_is_cut", "_sent_after", "_sent_before")
+    __slots__ = ("_sent_after", "_sent_before", "is_cut")
 
     def __init__(self, parts: tuple[str, str], sent_parts: tuple[str, str]) -> None:
         super().__init__(*parts)
-        self._is_cut = parts != sent_parts
+        self.is_cut = parts != sent_parts
         self._sent_before, sent_tail = sent_parts
         self._sent_after = TextPattern("", sent_tail).after
 
-    def match(self, data: str) -> tuple[str, str] | None:
-        """The text of an event and what to send, if the event is of this kind."""
-        found = self.find(data)
-        if found is None:
-            return None
-        text, start, end = found
-        if not self._is_cut:
-            return text, data
+    def cut(self, data: str, start: int, end: int) -> str:
+        """What to send of an event whose text begins and ends here, if `is_cut`."""
         rest = data[end + len(self.after) :]
-        return text, f"{self._sent_before}{data[start:end]}{self._sent_after}{rest}"
+        return f"{self._sent_before}{data[start:end]}{self._sent_after}{rest}"
 
 
 def learn_pattern(data: str, sent: str) -> ContentPattern | None:

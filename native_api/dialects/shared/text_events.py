@@ -45,25 +45,27 @@ class TextPattern:
     `head` and `tail` are what is before the text and after it, in the event that was parsed.
     """
 
-    __slots__ = ("_before", "_endings", "_middle", "_reach", "_start", "after")
+    __slots__ = ("_after_length", "_before", "_endings", "_middle", "_reach", "_start", "after")
 
     def __init__(self, head: str, tail: str) -> None:
         number = NUMBER.search(head)
         self._before = head[: number.end(1)] if number else head
         self._middle = head[number.end() :] if number else ""
-        self._start, self._reach = len(self._before), MAX_DIGITS + len(self._middle)
+        self._start = len(self._before)
+        self._reach = self._start + MAX_DIGITS + len(self._middle)
         self.after, self._endings = _split_tail(tail)
+        self._after_length = len(self.after)
 
     def find(self, data: str) -> tuple[str, int, int] | None:
         """The text of an event, and where it begins and ends; None if the event is another."""
-        start, middle = self._start, self._middle
         if not data.startswith(self._before):
             return None
-        if middle:
-            end = data.find(middle, start, start + self._reach)
+        start = self._start
+        if self._middle:
+            end = data.find(self._middle, start, self._reach)
             if end < 0 or not data[start:end].isdigit():
                 return None
-            start = end + len(middle)
+            start = end + len(self._middle)
         end = data.find('"', start)
         text = data[start:end]
         if "\\" in text:
@@ -72,12 +74,12 @@ class TextPattern:
             return None
         if not text or not data.startswith(self.after, end):
             return None
-        rest = end + len(self.after)
+        rest = end + self._after_length
         for check, literal in self._endings:
-            next_literal = data.find(literal, rest)
-            if next_literal < 0 or (next_literal > rest and not check(data[rest:next_literal])):
+            literal_start = data.find(literal, rest)
+            if literal_start != rest and (literal_start < 0 or not check(data[rest:literal_start])):
                 return None
-            rest = next_literal + len(literal)
+            rest = literal_start + len(literal)
         return (text, start, end) if rest == len(data) else None
 
 

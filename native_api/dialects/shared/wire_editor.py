@@ -21,9 +21,10 @@ class WireEditor(StreamEditor):
         """`texts` are the parser's own."""
         super().__init__(parser)
         self._texts, self._issuer = texts, issuer
+        self._read_text = texts.read
 
     def feed(self, event: Event) -> Sequence[ForwardedEvent]:
-        return self._texts.read(event.data) or self.read_event(event)
+        return self._read_text(event.data) or self.read_event(event)
 
     @abstractmethod
     def read_event(self, event: Event) -> Sequence[ForwardedEvent]:
