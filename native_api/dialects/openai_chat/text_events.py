@@ -19,7 +19,7 @@ class ContentPattern(TextPattern):
 
     def cut(self, data: str, start: int, end: int) -> str:
         """What to send of an event whose text begins and ends here, if `is_cut`."""
-        rest = data[end + len(self.after) :]
+        rest = data[end + self._after_length :]
         return f"{self._sent_before}{data[start:end]}{self._sent_after}{rest}"
 
 
