@@ -47,4 +47,5 @@ def exception(name: str, body: Any) -> bytes:
 
 def wrap_event(data: Any) -> dict[str, str]:
     """The payload of a `chunk` with an event of Anthropic's, as InvokeModel sends it."""
-    return {"bytes": base64.b64encode(json.dumps(data).encode()).decode(), "p": "abcdefgh"}
+    text = json.dumps(data, separators=(",", ":"))
+    return {"bytes": base64.b64encode(text.encode()).decode(), "p": "abcdefgh"}
