@@ -105,11 +105,12 @@ def script_stream(upstream: Upstream, wire: str, events: Any = None) -> None:
 
 
 def read_events(text: str) -> list[Event]:
+    """The events without the gateway's own pings, which come if the machine is slow."""
     blocks = [block.strip().split("\n") for block in text.split("\n\n") if "event: " in block]
     return [
         Event(name.removeprefix("event: "), data.removeprefix("data: "))
         for name, data in blocks
-        if name.startswith("event: ")
+        if name.startswith("event: ") and name != "event: ping"
     ]
 
 
