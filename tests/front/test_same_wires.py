@@ -125,8 +125,8 @@ def test_events_come_as_they_were_sent_but_for_what_is_sealed(
     for sent, event in zip(events, read, strict=True):
         if "nseal1." in event.data:
             assert '"signature"' in sent.data or "encrypted_content" in sent.data
-        elif wire == "responses" and '"response"' in sent.data:
-            assert event.type == sent.type  # It says whether the response is kept.
+        elif '"response":' in sent.data or sent is STARTED:
+            assert event.type == sent.type  # It says the model asked for, and what is kept.
         else:
             assert event == sent
     [record] = site.wait_for_usage(request_id=answer.headers["x-request-id"])
@@ -172,7 +172,7 @@ def test_claude_on_bedrock_is_called_by_invoke_and_signed(
     model = "eu.anthropic.claude-sonnet-4-6-v1:0"
     upstream.script(model, says(message))
     answer = http.post("messages", json=ask("messages", model=f"bedrock/{model}"))
-    assert answer.json() == message
+    assert answer.json() == {**message, "model": f"bedrock/{model}"}
     received = upstream.requests_for(model)[-1]
     assert received.path.endswith("/invoke")
     assert received.body == {
