@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from native_api.types import Json
 from tests.cases import each
 from tests.inbound.contexts import ALICE, context_of
-from tests.inbound.messages.message_reading import read_complete
+from tests.inbound.messages.message_reading import MESSAGES, REQUEST, read_complete
 
 SEAL = context_of(ALICE).seal
 
@@ -51,6 +52,15 @@ def test_a_text_is_a_message_with_all_its_members() -> None:
             "output_tokens": 2,
         },
     }
+
+
+def test_a_reply_to_a_tier_has_the_providers_model() -> None:
+    request = {**REQUEST, "tier": "simple"}
+    del request["model"]
+    parsed, reply = MESSAGES.parse(request, context_of()), reply_of({"content": "x"})
+    assert json.loads(MESSAGES.reply(parsed, reply))["model"] == "gpt-5.4"
+    forwarded = {"type": "message", "model": "claude", "content": []}
+    assert json.loads(MESSAGES.forward(parsed, forwarded)) == forwarded
 
 
 def test_anthropics_own_id_stays() -> None:

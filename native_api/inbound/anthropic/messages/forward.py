@@ -30,8 +30,9 @@ def seal_message(parsed: ParsedRequest, body: Json) -> Json:
 
 
 def replace_model(parsed: ParsedRequest, message: Json) -> Json:
-    model = parsed.body["model"]
-    return message if message.get("model") in (None, model) else {**message, "model": model}
+    model = parsed.body.get("model")
+    is_same = not model or message.get("model") in (None, model)
+    return message if is_same else {**message, "model": model}
 
 
 def name_model(parsed: ParsedRequest, event: Json) -> Json:

@@ -57,15 +57,16 @@ def find_seal(parsed: ParsedRequest) -> Seal:
 def build_head(parsed: ParsedRequest, reply: Any) -> Json:
     """The members of a message that are known at its beginning, from a reply or a chunk.
 
-    The model is the one that was asked for. Claude Code leaves the thinking of any other out when
-    it asks again, but the model needs it with the results of its calls (2.1.197, read 2026-11).
+    The model is the one that was asked for, unless that was a tier. Claude Code leaves the thinking
+    of any other out when it asks again, but the model needs it with the results of its calls
+    (2.1.197, read 2026-11).
     """
     reply_id = reply.get("id") or ""
     for prefix in OTHER_PREFIXES:
         reply_id = reply_id.removeprefix(prefix)
     if not reply_id.startswith(ID_PREFIX):
         reply_id = f"{ID_PREFIX}{reply_id}"
-    model = parsed.body["model"]
+    model = parsed.body.get("model") or reply.get("model") or ""
     return {"id": reply_id, "type": "message", "role": "assistant", "model": model}
 
 

@@ -100,7 +100,7 @@ class MessagesStreamWriter(StreamWriter):
         return "".join(texts).encode()
 
     def _forward_read(self, event: ForwardedEvent) -> str:
-        """The text of an event that is edited, has no name, or ends the message."""
+        """The text of an event that is edited, has no name, or begins or ends the message."""
         members = event.read()
         event_type = event.type or str(members.get("type") or "message")
         self._is_stopped = self._is_stopped or event_type == STOP
