@@ -113,7 +113,8 @@ def _build(source: Source, target: Target, operation: Operation) -> PreparedRequ
     else:
         request = dialect.forward(body, target)
     inline.refuse_addresses(request.body, body, target.provider)
-    return PreparedRequest(target, dialect.name, request, operation, client_body)
+    wire = _find_name(dialect, target)
+    return PreparedRequest(target, wire, request, operation, client_body)
 
 
 def _translate(source: Source, target: Target, operation: Operation) -> UpstreamRequest:
@@ -127,3 +128,10 @@ def _translate(source: Source, target: Target, operation: Operation) -> Upstream
     if source.omitted:
         request.omitted = tuple(dict.fromkeys((*source.omitted, *request.omitted)))
     return request
+
+
+def _find_name(dialect: Dialect, target: Target) -> str:
+    """The name that leads to the dialect: the provider's DIALECT, because a site's own may have
+    inherited its `name`."""
+    named = target.provider.dialect
+    return named if DIALECTS[named] is dialect else dialect.name
