@@ -59,7 +59,20 @@ def whole(name: str) -> bytes:
     return json.dumps(recorded(name, "reply")["reply"]).encode()
 
 
+BEDROCK_CHUNK = {":message-type": "event", ":event-type": "chunk"}
+STREAM_OF = {"bedrock": ("bedrock", "stream_base64"), "anthropic_bedrock": ("anthropic", "stream")}
+"""Dialect -> whose recorded stream it reads, and the recording's member, if they are others."""
+
+
+def wrap_in_chunk(data: bytes) -> bytes:
+    """An event of Anthropic's as Bedrock's InvokeModel sends it."""
+    return message(BEDROCK_CHUNK, json.dumps({"bytes": base64.b64encode(data).decode()}).encode())
+
+
 def streamed(name: str) -> bytes:
+    if name == "anthropic_bedrock":
+        lines = streamed("anthropic").splitlines()
+        return b"".join(wrap_in_chunk(line[6:]) for line in lines if line.startswith(b"data: "))
     if name == "bedrock":
         return base64.b64decode(recorded(name, "stream_base64")["stream_base64"])
     return str(recorded(name, "stream")["stream"]).encode()
@@ -77,6 +90,8 @@ def deep_reply(name: str, depth: int) -> bytes:
 
 def deep_event(name: str, depth: int) -> bytes:
     framing, data = DIALECTS[name].framing, b'{"unknown":' + deep(depth - 1) + b"}"
+    if name == "anthropic_bedrock":
+        return wrap_in_chunk(data)
     if framing == "eventstream":
         return message({":message-type": "event", ":event-type": "unknown"}, data)
     return data + b"\n" if framing == "ndjson" else b"data: " + data + b"\n\n"
@@ -125,8 +140,8 @@ async def _asked(target: Target, stream: bool) -> str:
 
 
 def expected(name: str, stream: bool) -> str:
-    needed = ("stream_base64" if name == "bedrock" else "stream") if stream else "reply"
-    return str(recorded(name, needed)["expected"]["choices"][0]["message"]["content"])
+    recording = STREAM_OF.get(name, (name, "stream")) if stream else (name, "reply")
+    return str(recorded(*recording)["expected"]["choices"][0]["message"]["content"])
 
 
 def fails(server: Scene, name: str, script: Script, stream: bool) -> UpstreamError:
