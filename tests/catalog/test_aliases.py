@@ -13,6 +13,7 @@ from native_api import gateway
 from native_api.access.nearest_model import suggest_model
 from native_api.catalog import catalog
 from native_api.exceptions import ModelNotAllowed, ModelNotFound, RateLimited
+from native_api.models import ModelRoute, Target
 from native_api.types import Caller
 from native_api.types.model_names import Named
 from native_api.usage import recorder
@@ -210,3 +211,16 @@ def test_a_limit_of_the_route_covers_all_its_names(records: list[UsageEntry]) ->
             with pytest.raises(RateLimited):
                 call(model)
         call("gpt-1")
+
+
+@pytest.mark.usefixtures("transactional_db")
+def test_a_row_may_have_a_pattern_as_its_name() -> None:
+    row = ModelRoute.objects.create(name="claude-*")
+    Target.objects.create(route=row, provider="echo", model="small")
+    with override_settings(NATIVE_API={"PROVIDERS": {"echo": {}}}):
+        catalog.clear()
+        assert [str(each) for each in catalog.current().targets("claude-opus-4-8")] == [
+            "echo/small"
+        ]
+        assert catalog.route_problems("gpt-*", row.definition()) == []
+    catalog.clear()
