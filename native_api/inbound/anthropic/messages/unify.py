@@ -60,7 +60,7 @@ NEEDED: Final[Mapping[str, str]] = {
 """Fields without which the answer would be another -> why a provider that is not Anthropic does not
 take them."""
 
-KNOWN_FIELDS: Final = MessagesSerializer._declared_fields.keys() | {OLD_FORMAT}
+KNOWN_FIELDS: Final = MessagesSerializer().fields.keys() | {OLD_FORMAT}
 
 NUMBER: Final = re.compile(r"\[\d+\]")
 OWN_MEMBERS: Final = (MARK, RESTORED)
