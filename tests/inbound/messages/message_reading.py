@@ -87,9 +87,9 @@ def dump(message: anthropic.BaseModel) -> Json:
     return message.model_dump(exclude_unset=True, warnings=False)
 
 
-def write_stream(batches: Iterable[list[Any]]) -> bytes:
-    """The bytes of a stream of chunks that arrive in these batches."""
-    writer = MESSAGES.stream(parsed_request())
+def write_stream(batches: Iterable[list[Any]], **fields: Any) -> bytes:
+    """The bytes of a stream of chunks that arrive in these batches. `fields` are the request's."""
+    writer = MESSAGES.stream(parsed_request(**fields))
     return b"".join([*map(writer.feed, batches), writer.close()])
 
 

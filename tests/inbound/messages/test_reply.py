@@ -252,14 +252,24 @@ def test_blocks_of_anthropics_tools_stand_where_they_stood() -> None:
     ]
 
 
-def test_blocks_of_other_wires_are_sealed() -> None:
-    item = {"format": "openai_responses", "index": 0, "block": {"type": "web_search_call"}}
-    item["issued_by"] = "openai"
-    redacted, text = read_complete(reply_of({"content": "x", "provider_content": [item]}))[
-        "content"
-    ]
-    assert SEAL.open(redacted["data"]) == {"message": {"provider_content": [item]}}
+ITEM: Json = {"format": "openai_responses", "index": 0, "block": {"type": "web_search_call"}}
+
+
+def test_blocks_of_other_wires_are_sealed_before_what_follows_them() -> None:
+    reply = reply_of({"content": "x", "provider_content": [ITEM], "tool_calls": [call()]})
+    redacted, text, _ = read_complete(reply, thinking={"type": "adaptive"})["content"]
+    assert SEAL.open(redacted["data"]) == {"message": {"provider_content": [ITEM]}}
     assert text == {"type": "text", "text": "x"}
+
+
+@each("thinking", [{}, {"thinking": {"type": "disabled"}}])
+def test_the_first_block_is_the_text_if_nobody_asked_for_thinking(thinking: Json) -> None:
+    message: Json = {"content": "x", "provider_content": [ITEM]}
+    text, redacted = read_complete(reply_of(message), **thinking)["content"]
+    assert (text["text"], redacted["type"]) == ("x", "redacted_thinking")
+    reply = reply_of({**message, "tool_calls": [call()]})
+    kinds = [block["type"] for block in read_complete(reply, **thinking)["content"]]
+    assert kinds == ["text", "redacted_thinking", "tool_use"]
 
 
 def test_citations_of_another_provider_belong_to_the_last_text() -> None:

@@ -27,7 +27,7 @@ STOP_MEMBERS: Final = frozenset({"stop_sequence", "stop_details"})
 def build_message(parsed: ParsedRequest, completion: ChatCompletion) -> Json:
     """The message of a unified reply."""
     choice: Any = completion["choices"][0]
-    blocks = ReplyBlocks(find_seal(parsed))
+    blocks = begin_blocks(parsed)
     message = {name: value for name, value in choice["message"].items() if name != "annotations"}
     events = [event for delta in iterate_deltas(message) for event in blocks.add(delta)]
     content = fold_blocks([*events, *blocks.finish()])
@@ -46,6 +46,13 @@ def _add_citations(content: Iterable[Json], annotations: Iterable[Json]) -> None
     texts = [block for block in content if block["type"] == "text"]
     if texts and annotations:
         texts[-1]["citations"] = [build_citation(annotation) for annotation in annotations]
+
+
+def begin_blocks(parsed: ParsedRequest) -> ReplyBlocks:
+    """The blocks of the reply to a request."""
+    body = parsed.client_body.body if parsed.client_body is not None else {}
+    kind = (body.get("thinking") or {}).get("type", "disabled")
+    return ReplyBlocks(find_seal(parsed), asks_for_thinking=kind != "disabled")
 
 
 def find_seal(parsed: ParsedRequest) -> Seal:

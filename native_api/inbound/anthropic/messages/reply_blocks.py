@@ -8,7 +8,8 @@ Rules:
 2. What Anthropic made goes on as its own blocks, with signatures sealed. What another provider
    needs back (`ReplayedMembers`) is the signature of the thinking that it belongs to. Without such
    thinking it is a `redacted_thinking` before the next block, because Claude Code drops thinking
-   at the end of a message (2.1.197, read 2026-11).
+   at the end of a message (2.1.197, read 2026-11). If the client did not ask for thinking, no text
+   has to wait for that: simple clients read the text of the first block.
 3. Signatures come whole and last: SDKs assign them (anthropic 2.14, `accumulate_event`).
 """
 
@@ -40,14 +41,14 @@ FORMAT: Final = "anthropic"
 class ReplyBlocks:
     """Makes events of the deltas of one reply: `add` each of them, then `finish` once."""
 
-    def __init__(self, seal: Seal) -> None:
+    def __init__(self, seal: Seal, asks_for_thinking: bool) -> None:
         self.fields: Json = {}
         """The members of the message besides its content that Anthropic sent."""
         self.refusal = ""
         self.has_citations = False
         """Whether Anthropic's own citations were written, of which the annotations are a copy."""
         self._has_content = False
-        self._seal = seal
+        self._seal, self._asks_for_thinking = seal, asks_for_thinking
         self._events: list[Json] = []
         self._queue: list[Block] = []
         """The open block, and those that wait for its end."""
@@ -221,7 +222,9 @@ class ReplyBlocks:
 
     def _begin(self, block: Block) -> Block:
         """Add a block behind the others, which ends those that may end."""
-        if not any(isinstance(each, ReplayedThinking) for each in (block, self._last)):
+        can_wait = block.type == "text" and not self._asks_for_thinking
+        has_thinking = any(isinstance(each, ReplayedThinking) for each in (block, self._last))
+        if not (can_wait or has_thinking):
             self._begin_replayed()
         self._append(block)
         return block

@@ -16,8 +16,12 @@ import orjson
 from native_api.exceptions import NativeError
 from native_api.inbound.anthropic.errors import error_envelope
 from native_api.inbound.anthropic.messages.forward import name_model, seal_event
-from native_api.inbound.anthropic.messages.reply import build_ending, build_head, find_seal
-from native_api.inbound.anthropic.messages.reply_blocks import ReplyBlocks
+from native_api.inbound.anthropic.messages.reply import (
+    begin_blocks,
+    build_ending,
+    build_head,
+    find_seal,
+)
 from native_api.inbound.anthropic.messages.reply_ending import build_usage
 from native_api.inbound.base import ParsedRequest, StreamWriter, to_json
 from native_api.inbound.deltas import iterate_deltas
@@ -40,7 +44,7 @@ class MessagesStreamWriter(StreamWriter):
     def __init__(self, parsed: ParsedRequest) -> None:
         self._parsed = parsed
         self._seal = find_seal(parsed)
-        self._blocks = ReplyBlocks(self._seal)
+        self._blocks = begin_blocks(parsed)
         self._ending: Json = {}
         """What the last choice says of the end."""
         self._usage: Any = None
