@@ -16,7 +16,7 @@ from native_api.inbound.anthropic.messages.opened import open_messages
 from native_api.inbound.anthropic.messages.reply import build_message
 from native_api.inbound.anthropic.messages.serializer import MessagesSerializer
 from native_api.inbound.anthropic.messages.stream import MessagesStreamWriter
-from native_api.inbound.anthropic.messages.unify import Translation, read_head
+from native_api.inbound.anthropic.messages.unify import read_head, unify
 from native_api.inbound.base import (
     ClientContext,
     InboundFormat,
@@ -25,6 +25,7 @@ from native_api.inbound.base import (
     to_json,
 )
 from native_api.inbound.request_serializer import RequestSerializer, restore_written
+from native_api.inbound.translation import Translation
 from native_api.operations import CHAT, Operation
 from native_api.types import ClientBody, Json
 
@@ -75,7 +76,7 @@ class MessagesFormat(InboundFormat):
         if betas:
             body["betas"] = betas
         body["messages"], lost = open_messages(body["messages"], context.seal)
-        translation = Translation()
+        translation = Translation(unify)
         client_body = ClientBody(
             self.wire,
             body,

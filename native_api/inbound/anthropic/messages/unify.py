@@ -14,10 +14,8 @@ from typing import Any, Final
 
 from native_api.dialects.shared.issuers import MARK
 from native_api.dialects.shared.unknown_members import MAX_NAMES, describe_member
-from native_api.exceptions import UnsupportedField
 from native_api.inbound.anthropic.messages.blocks import MESSAGES, SYSTEM
 from native_api.inbound.anthropic.messages.opened import RESTORED
-from native_api.inbound.anthropic.messages.report import Report
 from native_api.inbound.anthropic.messages.serializer import MessagesSerializer
 from native_api.inbound.anthropic.messages.tools import TOOLS
 from native_api.inbound.anthropic.messages.unify_messages import Conversation, mark_last_part
@@ -33,6 +31,7 @@ from native_api.inbound.request_serializer import (
     MAX_METADATA_VALUE_LENGTH,
 )
 from native_api.inbound.shapes import UnknownMember, strip_unknown
+from native_api.inbound.translation import Report
 from native_api.types import Json
 
 ROUTED_FIELDS: Final = ("model", "tier", "stream", "conversation_id", "provider_options")
@@ -72,38 +71,8 @@ USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 JSON text."""
 
 
-class Translation:
-    """Makes the unified request of one Messages request.
-
-    `check` raises for what only Anthropic can answer. It is apart, since hooks see the unified
-    request also of a call that goes to Anthropic.
-    """
-
-    __slots__ = ("_places", "_refused")
-
-    def __init__(self) -> None:
-        self._refused: list[UnsupportedField] = []
-        self._places: Mapping[str, str] = {}
-
-    def unify(self, body: Json, omitted: list[str]) -> Any:
-        """The unified request of a checked body whose seals are opened."""
-        report = Report(omitted)
-        chat = _unify(body, report)
-        self._refused, self._places = report.refused, report.places
-        return chat
-
-    def locate(self, body: Json) -> Mapping[str, str]:
-        """The place of each unified message and tool -> that in the request that was unified."""
-        return self._places
-
-    def check(self) -> None:
-        """Raise UnsupportedField if no provider of another wire can answer the request that was
-        unified."""
-        for error in self._refused:
-            raise error
-
-
-def _unify(body: Json, report: Report) -> Any:
+def unify(body: Json, report: Report) -> Any:
+    """The unified request of a checked body whose seals are opened."""
     _refuse_needed(body, report)
     chat = read_head(body)
     chat.pop("metadata", None)

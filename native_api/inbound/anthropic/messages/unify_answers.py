@@ -15,8 +15,8 @@ from native_api.dialects.anthropic.reply_builder import ReplyBuilder
 from native_api.dialects.shared.deltas import add_delta, complete_message
 from native_api.dialects.shared.issuers import LISTS, MARK
 from native_api.inbound.anthropic.messages.opened import RESTORED, SEALED_MEMBERS
-from native_api.inbound.anthropic.messages.report import Report
 from native_api.inbound.replayed import restore
+from native_api.inbound.translation import Report
 from native_api.types import Json
 
 SILENT_TYPES: Final = frozenset({"text", "thinking", "redacted_thinking", "tool_use", "fallback"})

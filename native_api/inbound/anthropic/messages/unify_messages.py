@@ -14,9 +14,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from native_api.inbound.anthropic.messages.report import Report
 from native_api.inbound.anthropic.messages.unify_answers import unify_answer
 from native_api.inbound.anthropic.messages.unify_parts import read_content, read_parts, simplify
+from native_api.inbound.translation import Report
 from native_api.types import Json
 
 BILLING_LINE: Final = re.compile(r"x-anthropic-billing-header:[^\n]*\n*")

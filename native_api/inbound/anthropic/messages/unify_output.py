@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from native_api.dialects.shared.json_schema import walk_containers
 from native_api.dialects.shared.reasoning_request import ADAPTIVE_EFFORT, find_nearest_effort
-from native_api.inbound.anthropic.messages.report import Report
+from native_api.inbound.translation import Report
 from native_api.types import Json
 
 EFFORTS: Final = frozenset({"low", "medium", "high", "xhigh", "max"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from native_api.inbound.anthropic.messages.report import Report
+from native_api.inbound.translation import Report
 from native_api.types import Json
 
 IMAGE_NAME: Final = "image.png"

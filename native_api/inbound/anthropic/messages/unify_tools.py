@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from native_api.inbound.anthropic.messages.report import Report
+from native_api.inbound.translation import Report
 from native_api.types import Json
 
 CHOICES: Final = {"auto": "auto", "any": "required", "none": "none"}

@@ -1,0 +1,68 @@
+"""Makes the unified request of a request in another API's words, and keeps what of it other wires
+have no words for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from native_api.exceptions import UnsupportedField
+from native_api.types import Json
+
+
+class Report:
+    """Of one request: `omitted` names what is left out, `refused` has an error for each thing on
+    which the answer depends. `places` are those of unified messages and tools (`tools[0]`) in the
+    request."""
+
+    __slots__ = ("omitted", "places", "refused")
+
+    def __init__(self, omitted: list[str]) -> None:
+        self.omitted = omitted
+        self.places: dict[str, str] = {}
+        self.refused: list[UnsupportedField] = []
+
+    def omit(self, *names: str) -> None:
+        self.omitted += names
+
+    def omit_all(self, names: Iterable[str]) -> None:
+        self.omitted += names
+
+    def locate(self, field: str, places: Iterable[str]) -> None:
+        """Keep where the items of a unified list stand in the request."""
+        self.places |= {f"{field}[{index}]": place for index, place in enumerate(places)}
+
+    def refuse(self, path: str, reason: str) -> None:
+        self.refused.append(UnsupportedField(path, reason))
+
+
+class Translation:
+    """Makes the unified request of one request, with `build`.
+
+    `check` raises for what only the client's own wire can answer. It is apart, since hooks see the
+    unified request also of a call that goes to that wire.
+    """
+
+    __slots__ = ("_build", "_places", "_refused")
+
+    def __init__(self, build: Callable[[Json, Report], Any]) -> None:
+        self._build = build
+        self._refused: list[UnsupportedField] = []
+        self._places: Mapping[str, str] = {}
+
+    def unify(self, body: Json, omitted: list[str]) -> Any:
+        """The unified request of a checked body whose seals are opened. Raises InvalidRequest."""
+        report = Report(omitted)
+        chat = self._build(body, report)
+        self._refused, self._places = report.refused, report.places
+        return chat
+
+    def locate(self, body: Json) -> Mapping[str, str]:
+        """The place of each unified message and tool -> that in the request that was unified."""
+        return self._places
+
+    def check(self) -> None:
+        """Raise UnsupportedField if no provider of another wire can answer the request that was
+        unified."""
+        for error in self._refused:
+            raise error
