@@ -318,6 +318,7 @@ def test_an_error_is_an_error(name: str) -> None:
         editor.feed(each_event)
     with pytest.raises(UpstreamError):
         editor.feed(event)
+    assert editor.parser.pending_delta()["content"] == "b", "it is counted all the same"
 
 
 def test_a_text_event_that_only_begins_like_the_others_is_parsed() -> None:

@@ -46,9 +46,14 @@ class AnthropicStream(StreamParser):
         event_type = data.get("type") or event_type
         if event_type == "error":
             raise read_reply_error({**data, "type": "error"})
-        passed = [chunk for delta in self.texts.take() for chunk in self._deliver(delta)]
-        handler = EVENT_HANDLERS.get(event_type)
-        return [*passed, *(handler(self, data) if handler else ())]
+        passed = self.texts.take()
+        try:
+            chunks = [chunk for delta in passed for chunk in self._deliver(delta)]
+            handler = EVENT_HANDLERS.get(event_type)
+            return [*chunks, *(handler(self, data) if handler else ())]
+        except Exception:
+            self.texts.give_back(passed)
+            raise
 
     def close(self) -> Iterable[ChatCompletionChunk]:
         if not self.is_finished:

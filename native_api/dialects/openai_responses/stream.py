@@ -12,6 +12,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any, Final
 
 from native_api.dialects.openai_responses.errors import (
@@ -58,17 +59,24 @@ class ResponsesStream(StreamParser):
         """The chunks of an event's JSON. Raises UpstreamError if it is an error."""
         if not isinstance(data, dict):
             raise read_embedded_error(data)
-        kind = data.get("type") or event_type
         if self.has_ended:
             return []
-        passed = [self._build_chunk(delta) for delta in self.texts.take()]
+        passed = self.texts.take()
+        try:
+            deltas = chain(passed, self._read_deltas(data, data.get("type") or event_type))
+            return [self._build_chunk(delta) for delta in deltas if delta]
+        except Exception:
+            self.texts.give_back(passed)
+            raise
+
+    def _read_deltas(self, data: Json, kind: str) -> Iterable[Json]:
         if kind == "error" or (not kind and is_error(data)):
             raise read_reply_error(data)
         handler = HANDLERS.get(kind)
         if handler is None:
             self._keep_piece(data)
-            return passed
-        return [*passed, *(self._build_chunk(delta) for delta in handler(self, data) if delta)]
+            return ()
+        return handler(self, data)
 
     def build_adder(self, data: Json) -> Add | None:
         """What adds more of the text whose delta this event is, and returns the deltas; None for

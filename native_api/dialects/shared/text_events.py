@@ -129,7 +129,7 @@ class TextEvents:
     """The text events of one stream. The first of each text is read by the stream's parser; `take`
     gives the parser all the others together."""
 
-    __slots__ = ("_add", "_kind", "_pattern", "_patterns_left", "_pieces")
+    __slots__ = ("_add", "_kind", "_pattern", "_patterns_left", "_pieces", "_returned")
 
     def __init__(self) -> None:
         self._pattern: TextPattern | None = None
@@ -137,6 +137,7 @@ class TextEvents:
         self._add: Add = _add_nothing
         self._kind = ""
         self._pieces: list[str] = []
+        self._returned: list[Json] = []
 
     def read(self, data: str) -> tuple[ForwardedEvent] | None:
         """The event as it goes on, if it is more of the text; None if it has to be parsed."""
@@ -169,10 +170,15 @@ class TextEvents:
 
     def take(self) -> list[Json]:
         """The deltas of what was read since the last time."""
-        if not self._pieces:
-            return []
-        text, self._pieces = "".join(self._pieces), []
-        return [delta for delta in self._add(text) if delta]
+        deltas, self._returned = self._returned, []
+        if self._pieces:
+            text, self._pieces = "".join(self._pieces), []
+            deltas += [delta for delta in self._add(text) if delta]
+        return deltas
+
+    def give_back(self, deltas: list[Json]) -> None:
+        """Keep deltas that were taken and reached nobody."""
+        self._returned = deltas
 
 
 def _add_nothing(text: str) -> Iterable[Json]:
