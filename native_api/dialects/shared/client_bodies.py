@@ -110,7 +110,7 @@ def leave_out_unsupported(
         if path is None or (value := find_member(body, path)) in (None, [], {}):
             continue
         if not is_hint(name):
-            raise UnsupportedField(".".join(path), "this provider does not have it")
+            raise UnsupportedField(".".join(path), "this provider, or its model, does not take it")
         remove_member(body, path)
         if not is_model_default(name, value):
             omitted.append(".".join(path))
