@@ -7,14 +7,18 @@ from functools import cache
 from typing import Any, get_args
 
 from pydantic import ConfigDict, TypeAdapter
-from typing_extensions import get_type_hints, is_typeddict
+from typing_extensions import NoExtraItems, get_type_hints, is_typeddict
 
 
 @cache
 def strict_adapter(typed_dict: Any) -> TypeAdapter[Any]:
-    """Validates values of the type and refuses members that it does not have, at any depth."""
+    """Validates values of the type and refuses members that it does not have, at any depth. A type
+    may say that it has members of any name."""
     for part in {id(part): part for part in iterate_typed_dicts(typed_dict, set())}.values():
-        part.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+        config = ConfigDict(arbitrary_types_allowed=True)
+        if getattr(part, "__extra_items__", NoExtraItems) is NoExtraItems:
+            config["extra"] = "forbid"
+        part.__pydantic_config__ = config
     return TypeAdapter(typed_dict)
 
 
