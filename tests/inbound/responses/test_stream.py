@@ -110,6 +110,68 @@ def test_the_usage_is_that_of_the_last_chunk() -> None:
     }
 
 
+def deltas_of(content: bytes) -> list[tuple[str, str]]:
+    return [
+        (event["type"].removeprefix("response."), event["delta"])
+        for event in split_events(content)
+        if event["type"].endswith(".delta")
+    ]
+
+
+def test_a_refusal_has_events_of_its_own() -> None:
+    content = write(chunk({"content": "Well."}), chunk({"refusal": "No."}), chunk({}, "stop"))
+    assert deltas_of(content) == [("output_text.delta", "Well."), ("refusal.delta", "No.")]
+    [item] = read_stream(content)["output"]
+    assert [part["type"] for part in item["content"]] == ["output_text", "refusal"]
+
+
+def test_the_input_of_a_custom_call_has_events_of_its_own() -> None:
+    begin = {"index": 0, "id": "call_1", "type": "custom"}
+    content = write(
+        chunk({"tool_calls": [{**begin, "custom": {"name": "patch", "input": "*** "}}]}),
+        chunk({"tool_calls": [{"index": 0, "custom": {"input": "Begin"}}]}),
+        chunk({}, "tool_calls"),
+    )
+    assert deltas_of(content) == [
+        ("custom_tool_call_input.delta", "*** "),
+        ("custom_tool_call_input.delta", "Begin"),
+    ]
+    assert read_stream(content)["output"][0]["input"] == "*** Begin"
+
+
+def test_log_probabilities_come_with_their_text() -> None:
+    token = {"token": "Hi", "logprob": -0.5, "bytes": [72, 105], "top_logprobs": []}
+    content = write(
+        chunk({"content": "Hi"}, logprobs={"content": [token], "refusal": None}),
+        chunk({}, "stop"),
+    )
+    [delta] = [event for event in split_events(content) if event["type"].endswith("text.delta")]
+    assert delta["logprobs"] == [token]
+    assert read_stream(content)["output"][0]["content"][0]["logprobs"] == [token]
+
+
+def test_an_annotation_has_an_event_before_its_text_is_done() -> None:
+    citation = {"url": "https://a.example", "title": "A", "start_index": 0, "end_index": 2}
+    annotations = [{"type": "url_citation", "url_citation": citation}]
+    content = write(chunk({"content": "Hi"}), chunk({"annotations": annotations}, "stop"))
+    kinds = types_of(content)
+    place = kinds.index("output_text.annotation.added")
+    assert kinds[place - 1 : place + 2] == [
+        "output_text.delta",
+        "output_text.annotation.added",
+        "output_text.done",
+    ]
+    [part] = read_stream(content)["output"][0]["content"]
+    assert part["annotations"] == [{"type": "url_citation", **citation}]
+
+
+def test_another_choice_is_no_part_of_the_response() -> None:
+    other = chunk({"content": "Bye"})
+    other["choices"][0]["index"] = 1
+    response = read_stream(write(chunk({"content": "Hi"}), other, chunk({}, "stop")))
+    assert response["output"][0]["content"][0]["text"] == "Hi"
+
+
 @each(
     "reason, expected",
     [("length", "max_output_tokens"), ("content_filter", "content_filter")],

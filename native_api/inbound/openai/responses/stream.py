@@ -52,6 +52,8 @@ class ResponsesStreamWriter(StreamWriter):
                 continue
             choice = chunk["choices"][0]
             delta = choice["delta"]
+            if choice["index"]:
+                continue  # A response has one choice.
             if (
                 output.text_part is not None
                 and len(delta) == 1
