@@ -50,6 +50,16 @@ SCHEMAS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"type": "object"},
     ),
     (
+        "that names are strings is left out",
+        {"type": "object", "propertyNames": {"type": "string"}},
+        {"type": "object"},
+    ),
+    (
+        "other rules for names are kept",
+        {"type": "object", "propertyNames": {"type": "string", "maxLength": 3}},
+        {"type": "object", "propertyNames": {"type": "string", "maxLength": 3}},
+    ),
+    (
         "a list of items becomes prefixItems",
         {"items": [{"type": "string"}, True]},
         {"prefixItems": [{"type": "string"}, {}]},

@@ -31,6 +31,7 @@ from native_api.dialects.gemini.schema_definitions import (
 )
 from native_api.dialects.gemini.schema_keywords import (
     describe_keywords,
+    drop_string_names,
     rewrite_constants,
     rewrite_tuples,
 )
@@ -110,6 +111,7 @@ class _SchemaWriter:
             for name, value in schema.items()
             if name not in DROPPED_KEYWORDS
         }
+        drop_string_names(node)
         rewrite_tuples(node)
         rewrite_constants(node)
         describe_keywords(node)

@@ -32,6 +32,13 @@ def rewrite_tuples(node: Json) -> None:
         node["prefixItems"] = node.pop("items")
 
 
+def drop_string_names(node: Json) -> None:
+    """Leave out that the names of members are strings, which Zod writes for a record: they always
+    are, and Gemini has no such keyword."""
+    if node.get("propertyNames") == {"type": "string"}:
+        del node["propertyNames"]
+
+
 def rewrite_constants(node: Json) -> None:
     """Turn `const` into an `enum` of strings or numbers, and null into a type."""
     if "const" in node:
