@@ -4,8 +4,12 @@ first part of the path names."""
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
+from uuid import uuid4
 
 from scripts.acceptance.model import generate
 from scripts.acceptance.wires import WIRES
@@ -16,6 +20,8 @@ from tests.scripted_provider import Exchange, Received, cuts, running_upstream
 COUNTED: Final = 4711
 """The tokens of every prompt, where the provider counts them beforehand."""
 EMBEDDING: Final = [0.25, -0.5, 1.0]
+
+REPLY_ID: Final = re.compile(rb'"(chatcmpl-|response-|resp_|msg_|rs_|fc_)([0-9_]+)"')
 
 Json = dict[str, Any]
 
@@ -69,14 +75,24 @@ class Provider(ScriptedModel):
         await super().__call__(exchange)
 
     async def _send(self, exchange: Exchange, model_input: ModelInput, output: ModelOutput) -> None:
-        if not (self.breaks_streams and model_input.stream):
-            await super()._send(exchange, model_input, output)
+        name = partial(name_reply, uuid4().hex[:16])
+        if not model_input.stream:
+            reply = json.dumps(self.wire.build_reply(model_input, output)).encode()
+            await exchange.whole(name(reply), headers={"content-type": "application/json"})
             return
         await exchange.event_stream(self.wire.media_type)
         events = list(self.wire.build_stream(model_input, output))
-        for event in events[: len(events) // 4]:
-            await exchange.piece(event)
-        await cuts(exchange)
+        for event in events[: len(events) // 4] if self.breaks_streams else events:
+            await exchange.piece(name(event))
+        if self.breaks_streams:
+            await cuts(exchange)
+        await exchange.end()
+
+
+def name_reply(unique: str, text: bytes) -> bytes:
+    """The text with ids that no other reply has. The tests' wires number them in each conversation
+    from one, but clients and the gateway may know a reply and its items by their ids."""
+    return REPLY_ID.sub(lambda match: b'"%b%b_%b"' % (match[1], unique.encode(), match[2]), text)
 
 
 @contextlib.contextmanager

@@ -171,7 +171,7 @@ class ResponsesWire(openai_responses.OpenAIResponsesWire):
         return model_input
 
     def build_reply(self, model_input: ModelInput, output: ModelOutput) -> Any:
-        reply = super().build_reply(model_input, output)
+        reply = {**super().build_reply(model_input, output), "store": False}
         return without_encrypted(reply) if isinstance(model_input, ReasoningInput) else reply
 
     def build_stream(self, model_input: ModelInput, output: ModelOutput) -> Iterable[bytes]:
@@ -201,8 +201,11 @@ def complete_tool(tool: Json) -> Json:
 
 
 def complete_item(item: Json) -> Json:
-    """The same is true of some members of an assistant's message."""
-    if item.get("role") != "assistant" or isinstance(item["content"], str):
+    """The same is true of some members of an assistant's message; other messages may have an id
+    (Codex gives them one)."""
+    if "role" in item and item["role"] != "assistant":
+        return {name: value for name, value in item.items() if name != "id"}
+    if "role" not in item or isinstance(item["content"], str):
         return item
     parts = [
         {"annotations": [], **part} if part["type"] == "output_text" else part
