@@ -161,10 +161,11 @@ def test_what_goes_back_with_a_call_comes_before_it() -> None:
     assert SEAL.open(redacted["data"]) == {"message": {"calls": {"call_0": extra}}}
 
 
-def test_what_goes_back_and_belongs_to_nothing_comes_last() -> None:
+def test_what_goes_back_and_belongs_to_nothing_comes_last_within_the_last_text() -> None:
+    """`claude -p` prints the block that ends last."""
     detail = {"type": "reasoning.encrypted", "data": "d", "format": "gemini", "index": 0}
     events = stream_events({"content": "x"}, {"reasoning_details": [detail]})
-    assert describe(events)[-2:] == ["1 redacted_thinking", "1 stop"]
+    assert describe(events)[-3:] == ["1 redacted_thinking", "1 stop", "0 stop"]
 
 
 def test_anthropics_signature_comes_whole_and_sealed() -> None:

@@ -9,7 +9,8 @@ Rules:
    needs back (`ReplayedMembers`) is the signature of the thinking that it belongs to. Without such
    thinking it is a `redacted_thinking` before the next block, because Claude Code drops thinking
    at the end of a message (2.1.197, read 2026-11). If the client did not ask for thinking, no text
-   has to wait for that: simple clients read the text of the first block.
+   has to wait for that: simple clients read the text of the first block. Behind the last text it
+   begins and ends before that ends, because `claude -p` prints the block that ends last.
 3. Signatures come whole and last: SDKs assign them (anthropic 2.14, `accumulate_event`).
 """
 
@@ -89,7 +90,12 @@ class ReplyBlocks:
 
     def finish(self) -> list[Json]:
         """The events of all blocks that are still open or waiting."""
-        if not isinstance(self._last, ReplayedThinking):
+        while len(self._queue) > 1:
+            self._end_first()
+        last = self._last
+        if last is not None and last.type == "text":
+            self._insert_replayed()
+        elif not isinstance(last, ReplayedThinking):
             self._begin_replayed()
         while self._queue:
             self._end_first()
@@ -231,10 +237,23 @@ class ReplyBlocks:
 
     def _begin_replayed(self) -> None:
         """A block for what has no thinking of its own."""
+        block = self._take_replayed()
+        if block is not None:
+            self._append(block)
+
+    def _insert_replayed(self) -> None:
+        """The same behind the last text, but before its end."""
+        block = self._take_replayed()
+        if block is not None:
+            self._start(block)
+            self._stop(block)
+
+    def _take_replayed(self) -> Block | None:
         members = self._replayed.take()
-        if members is not None:
-            data = self._seal.seal({"message": members})
-            self._append(Block({"type": "redacted_thinking", "data": data}))
+        if members is None:
+            return None
+        data = self._seal.seal({"message": members})
+        return Block({"type": "redacted_thinking", "data": data})
 
     def _append(self, block: Block) -> None:
         self._queue.append(block)
@@ -247,12 +266,18 @@ class ReplyBlocks:
         while len(self._queue) > 1 and self._queue[0].may_end():
             self._end_first()
 
-    def _start_first(self) -> None:
-        block = self._queue[0]
+    def _start(self, block: Block) -> None:
         block.index = self._count
         self._count += 1
         event = {"type": "content_block_start", "index": block.index, "content_block": block.start}
         self._events.append(event)
+
+    def _stop(self, block: Block) -> None:
+        self._events.append({"type": "content_block_stop", "index": block.index})
+
+    def _start_first(self) -> None:
+        block = self._queue[0]
+        self._start(block)
         waiting, block.waiting = block.waiting, []
         for piece in waiting:
             self._send(block, piece)
@@ -261,7 +286,7 @@ class ReplyBlocks:
         block = self._queue[0]
         for piece in block.finish():
             self._send(block, piece)
-        self._events.append({"type": "content_block_stop", "index": block.index})
+        self._stop(block)
         del self._queue[0]
         if self._queue:
             self._start_first()
