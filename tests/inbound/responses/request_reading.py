@@ -30,7 +30,7 @@ def read_body(context: ClientContext | None = None, **fields: Any) -> ClientBody
 def unify(context: ClientContext | None = None, **fields: Any) -> tuple[Any, list[str]]:
     """The unified request, which the check of chats accepts, and what it leaves out."""
     client_body = read_body(context, **fields)
-    unified = client_body.unified
+    unified = client_body.translate()
     CHAT.parse(unified)
     return unified, client_body.omitted
 

@@ -11,11 +11,11 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from native_api.dialects import DIALECTS
 from native_api.exceptions import InvalidRequest
 from native_api.inbound.openai.responses.items import ITEM_SHAPES, PARTS
 from native_api.inbound.openai.responses.tool_shapes import TOOL_SHAPES
 from native_api.inbound.openai.responses.tools import split_name
+from native_api.upstream.prepared_request import prepare
 from tests.cases import each
 from tests.dialects.request_targets import TARGETS
 from tests.inbound.responses.request_reading import CHAT, FORMAT, find_fault
@@ -63,9 +63,10 @@ def send(data: Any) -> None:
         return
     CHAT.parse(unified)
     split_name("x", data)
+    client_body = FORMAT.parse(data, CONTEXT).client_body
     for target in TARGETS.values():
         try:
-            DIALECTS[target.provider.dialect].request(copy.deepcopy(unified), target)
+            prepare({"model": "m"}, target, client_body=client_body)
         except InvalidRequest:
             continue
 

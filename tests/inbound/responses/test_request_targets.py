@@ -105,3 +105,24 @@ def test_a_place_that_is_not_known_stays() -> None:
     assert client_body is not None
     assert client_body.find_place("response_format.json_schema") == "response_format.json_schema"
     assert client_body.find_place("messages[9].content") == "messages[9].content"
+
+
+@each(
+    "fields",
+    [
+        {"tools": [{"type": "shell"}]},
+        {"tool_choice": {"type": "shell"}},
+        {"input": [USER, {"type": "item_of_next_year"}]},
+        {"input": [USER, {"role": "user", "content": [{"type": "input_hologram"}]}]},
+    ],
+)
+def test_what_only_this_wire_has_goes_there_though_hooks_see_a_unified_request(
+    fields: Any,
+) -> None:
+    client_body = read_body(**fields)
+    assert client_body.unified["messages"]
+    with pytest.raises(UnsupportedField):
+        send(TARGETS["openai"], client_body)
+    body, _ = send(TARGETS["responses"], client_body)
+    for name, value in fields.items():
+        assert body[name] == value

@@ -18,6 +18,7 @@ from native_api.inbound.openai.responses.response_object import ResponseHead, bu
 from native_api.inbound.openai.responses.responses import ResponsesFormat
 from native_api.inbound.openai.responses.sealed import is_summary
 from native_api.inbound.openai.responses.unify import unify
+from native_api.inbound.translation import Report, Translation
 from native_api.types import ChatRequest, ClientBody, Json
 
 INSTRUCTION: Final = (
@@ -46,15 +47,23 @@ class CompactFormat(ResponsesFormat):
         if not written.get("input"):
             raise FieldError("input", "expected a conversation").as_invalid_request()
         # Without a wire: targets of Responses get the unified request, too.
-        return parsed._replace(client_body=ClientBody("", written, unify_compaction))
+        translation = Translation(unify_compaction)
+        client_body = ClientBody(
+            "",
+            written,
+            translation.unify,
+            locate=translation.locate,
+            check=translation.check,
+        )
+        return parsed._replace(client_body=client_body)
 
     def reply(self, parsed: ParsedRequest, reply: Any) -> bytes:
         return to_json(build_compaction(parsed, reply))
 
 
-def unify_compaction(body: Json, omitted: list[str]) -> ChatRequest:
+def unify_compaction(body: Json, report: Report) -> ChatRequest:
     """The conversation, and the request for its summary."""
-    chat = unify(body, omitted)
+    chat = unify(body, report)
     return {**chat, "messages": [*chat["messages"], {"role": "user", "content": INSTRUCTION}]}
 
 

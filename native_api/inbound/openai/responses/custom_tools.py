@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from native_api.inbound.translation import Report
 from native_api.types import Json
 
 INPUT: Final = "input"
@@ -23,7 +24,7 @@ PARAMETERS: Final[Mapping[str, Any]] = {
 }
 
 
-def build_function(name: str, tool: Json, omitted: list[str]) -> Json:
+def build_function(name: str, tool: Json, report: Report) -> Json:
     """The function that stands for a custom tool."""
     written = tool.get("format") or {}
     texts = [tool.get("description")]
@@ -32,7 +33,7 @@ def build_function(name: str, tool: Json, omitted: list[str]) -> Json:
             f"The input has to match this {written.get('syntax')} grammar:",
             str(written.get("definition")),
         ]
-        omitted.append("tools.format")
+        report.omit("tools.format")
     function: Json = {"name": name, "parameters": dict(PARAMETERS)}
     description = "\n\n".join(filter(None, texts))
     if description:

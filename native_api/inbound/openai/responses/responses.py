@@ -14,8 +14,9 @@ from native_api.inbound.openai.responses.sealed import open_input
 from native_api.inbound.openai.responses.serializer import ResponsesSerializer
 from native_api.inbound.openai.responses.stream import ResponsesStreamWriter
 from native_api.inbound.openai.responses.tools import find_custom_names
-from native_api.inbound.openai.responses.unify import locate, unify
+from native_api.inbound.openai.responses.unify import unify
 from native_api.inbound.request_serializer import restore_written
+from native_api.inbound.translation import Translation
 from native_api.operations import CHAT
 from native_api.types import ClientBody, Json
 
@@ -51,7 +52,15 @@ class ResponsesFormat(OpenAIFormat):
         if "input" in checked:
             seal = context.seal if context is not None else None
             written["input"] = open_input(written["input"], seal, dropped_fields)
-        client_body = ClientBody(self.wire, written, unify, can_lack_search=True, locate=locate)
+        translation = Translation(unify)
+        client_body = ClientBody(
+            self.wire,
+            written,
+            translation.unify,
+            can_lack_search=True,
+            locate=translation.locate,
+            check=translation.check,
+        )
         return ParsedRequest(_build_head(checked), dropped_fields, client_body, context)
 
     def reply(self, parsed: ParsedRequest, reply: Any) -> bytes:

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
-from native_api.exceptions import UnsupportedField
 from native_api.inbound.openai.responses.custom_tools import build_function
+from native_api.inbound.openai.responses.unify_parts import refuse_kind
+from native_api.inbound.translation import Report
 from native_api.types import Json
 
 MAX_NAME_LENGTH: Final = 64
@@ -137,41 +138,41 @@ def _select_custom(tools: list[FlatTool]) -> frozenset[str]:
 # --- tools ---------------------------------------------------------------------------------------
 
 
-def unify_tools(body: Json, omitted: list[str]) -> UnifiedTools:
-    """The unified tools. Raises UnsupportedField for one that the answer depends on, but that only
-    OpenAI has."""
+def unify_tools(body: Json, report: Report) -> UnifiedTools:
+    """The unified tools. One that the answer depends on, but that only OpenAI has, is refused."""
     search = None
     for path, tool in list_tools(body):
         if tool["type"] not in (*CALLABLE, "namespace"):
-            found = _read_hosted_tool(tool, path, omitted)
+            found = _read_hosted_tool(tool, path, report)
             search = search if found is None else found
         elif tool["type"] == "namespace" and tool.get("description"):
-            omitted.append("tools.namespace.description")
+            report.omit("tools.namespace.description")
     flat = flatten_tools(body)
     return UnifiedTools(
-        [_unify_tool(each, omitted) for each in flat],
+        [_unify_tool(each, report) for each in flat],
         search,
         {each.client_name: each.unified_name for each in flat},
         _select_custom(flat),
     )
 
 
-def _read_hosted_tool(tool: Json, path: str, omitted: list[str]) -> Json | None:
+def _read_hosted_tool(tool: Json, path: str, report: Report) -> Json | None:
     """The options of a web search. All other tools of OpenAI's have no unified form."""
     kind = tool["type"]
     if WEB_SEARCH.fullmatch(kind):
         # A search of what OpenAI has in store already. Codex asks for it in every request.
         if tool.get("external_web_access") is False:
-            omitted.append("tools.web_search")
+            report.omit("tools.web_search")
             return None
-        return _build_web_search(tool, omitted)
-    if kind not in DISPENSABLE:
-        raise UnsupportedField(f"{path}.type", f"only the API of Responses has {kind[:50]!r}")
-    omitted.append(f"tools.{kind}")
+        return _build_web_search(tool, report)
+    if kind in DISPENSABLE:
+        report.omit(f"tools.{kind}")
+    else:
+        refuse_kind(report, path, kind)
     return None
 
 
-def _build_web_search(tool: Json, omitted: list[str]) -> Json:
+def _build_web_search(tool: Json, report: Report) -> Json:
     options: Json = {}
     if tool.get("search_context_size"):
         options["search_context_size"] = tool["search_context_size"]
@@ -179,19 +180,19 @@ def _build_web_search(tool: Json, omitted: list[str]) -> Json:
     if location:
         location.pop("type", None)
         options["user_location"] = {"type": "approximate", "approximate": location}
-    omitted += [f"tools.web_search.{name}" for name in UNSAID if tool.get(name)]
+    report.omit_all(f"tools.web_search.{name}" for name in UNSAID if tool.get(name))
     return options
 
 
-def _unify_tool(flat: FlatTool, omitted: list[str]) -> Json:
+def _unify_tool(flat: FlatTool, report: Report) -> Json:
     tool, kind = flat.tool, flat.tool["type"]
-    omitted += [
+    report.omit_all(
         f"tools.{name[:50]}"
         for name, value in tool.items()
         if name not in SERVED_MEMBERS and value not in USUAL_VALUES
-    ]
+    )
     if kind == "custom":
-        function = build_function(flat.unified_name, tool, omitted)
+        function = build_function(flat.unified_name, tool, report)
     else:
         function = {"name": flat.unified_name}
         function |= {name: tool[name] for name in FUNCTION_MEMBERS if tool.get(name) is not None}
@@ -204,26 +205,29 @@ FUNCTION_MEMBERS: Final = ("description", "parameters", "strict")
 # --- the choice ----------------------------------------------------------------------------------
 
 
-def unify_tool_choice(choice: Any, unified: UnifiedTools, omitted: list[str]) -> Any:
+def unify_tool_choice(choice: Any, unified: UnifiedTools, report: Report) -> Any:
     """The unified choice; None if it says nothing, because there are no tools left to choose from.
 
-    Raises UnsupportedField if only a tool of OpenAI's could be chosen.
+    It is refused if only a tool of OpenAI's could be chosen.
     """
     if isinstance(choice, str):
         if unified.tools:
             return choice
         if choice == "required" and unified.web_search_options is None:
-            raise UnsupportedField("tool_choice", "there is no tool that another API has")
+            report.refuse("tool_choice", NO_TOOL)
         return None
     if choice["type"] == "allowed_tools":
-        return _unify_allowed(choice, unified, omitted)
-    return _name_tool(choice, unified, "tool_choice")
+        return _unify_allowed(choice, unified, report)
+    if choice["type"] not in CALLABLE:
+        refuse_kind(report, "tool_choice", choice["type"])
+        return None
+    return _name_tool(choice, unified)
 
 
-def _name_tool(choice: Json, unified: UnifiedTools, path: str) -> Json:
-    kind = choice["type"]
-    if kind not in CALLABLE:
-        raise UnsupportedField(f"{path}.type", f"only the API of Responses has {kind[:50]!r}")
+NO_TOOL: Final = "there is no tool that another API has"
+
+
+def _name_tool(choice: Json, unified: UnifiedTools) -> Json:
     return {"type": "function", "function": {"name": _find_name(choice, unified)}}
 
 
@@ -236,16 +240,12 @@ def _find_name(choice: Json, unified: UnifiedTools) -> str:
     return found[0] if len(found) == 1 else join_name(ToolName(name, namespace))
 
 
-def _unify_allowed(choice: Json, unified: UnifiedTools, omitted: list[str]) -> Any:
-    tools = [
-        _name_tool(tool, unified, f"tool_choice.tools[{index}]")
-        for index, tool in enumerate(choice["tools"])
-        if tool.get("type") in CALLABLE
-    ]
+def _unify_allowed(choice: Json, unified: UnifiedTools, report: Report) -> Any:
+    tools = [_name_tool(tool, unified) for tool in choice["tools"] if tool.get("type") in CALLABLE]
     if len(tools) < len(choice["tools"]):
-        omitted.append("tool_choice.tools")
+        report.omit("tool_choice.tools")
     if tools:
         return {"type": "allowed_tools", "allowed_tools": {"mode": choice["mode"], "tools": tools}}
     if choice["mode"] == "required":
-        raise UnsupportedField("tool_choice.tools", "there is no tool that another API has")
+        report.refuse("tool_choice.tools", NO_TOOL)
     return "none" if unified.tools else None

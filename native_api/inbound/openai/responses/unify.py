@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
-from native_api.exceptions import InvalidRequest, UnsupportedField
+from native_api.exceptions import InvalidRequest
 from native_api.inbound.checks import FieldError
 from native_api.inbound.openai.responses.tools import (
     UnifiedTools,
@@ -19,6 +19,8 @@ from native_api.inbound.openai.responses.tools import (
     unify_tools,
 )
 from native_api.inbound.openai.responses.unify_items import Conversation
+from native_api.inbound.openai.responses.unify_parts import refuse_kind
+from native_api.inbound.translation import Report
 from native_api.types import ChatRequest, Json
 
 SAME_FIELDS: Final = (
@@ -43,33 +45,33 @@ ANSWERED: Final = frozenset({LOGPROBS, "reasoning.encrypted_content"})
 CACHE_MEMBERS: Final = ("mode", "ttl")
 
 
-def unify(body: Json, omitted: list[str]) -> ChatRequest:
-    """The unified request. Adds to `omitted` what it leaves out. Raises InvalidRequest."""
+def unify(body: Json, report: Report) -> ChatRequest:
+    """The unified request. Raises InvalidRequest for a wrong value."""
     try:
-        return _unify(body, omitted)
+        return _unify(body, report)
     except FieldError as error:
         raise error.as_invalid_request() from None
     except RecursionError:
         raise InvalidRequest("The request is nested too deeply.") from None
 
 
-def _unify(body: Json, omitted: list[str]) -> ChatRequest:
+def _unify(body: Json, report: Report) -> ChatRequest:
     if body.get("previous_response_id"):
-        raise UnsupportedField("previous_response_id", STATE_WAY_ROUND)
+        report.refuse("previous_response_id", STATE_WAY_ROUND)
     chat: Any = {name: body[name] for name in SAME_FIELDS if body.get(name) is not None}
-    tools = _add_tools(chat, body, omitted)
-    chat["messages"] = _read_conversation(body, tools, omitted).messages
+    tools = _add_tools(chat, body, report)
+    _add_messages(chat, body, tools, report)
     _add_limits(chat, body)
-    _add_text(chat, body.get("text") or {}, omitted)
-    _add_reasoning(chat, body.get("reasoning") or {}, omitted)
-    _add_included(chat, body, omitted)
-    _add_cache_options(chat, body.get("prompt_cache_options") or {}, omitted)
-    _update(chat, body, omitted)
-    omitted += [
+    _add_text(chat, body.get("text") or {}, report)
+    _add_reasoning(chat, body.get("reasoning") or {}, report)
+    _add_included(chat, body, report)
+    _add_cache_options(chat, body.get("prompt_cache_options") or {}, report)
+    _update(chat, body, report)
+    report.omit_all(
         name[:50]
         for name, value in body.items()
         if name not in READ_FIELDS and value not in (None, [], {}) and not _is_usual(name, value)
-    ]
+    )
     result: ChatRequest = chat
     return result
 
@@ -81,8 +83,8 @@ def _is_usual(name: str, value: Any) -> bool:
 # --- the conversation ----------------------------------------------------------------------------
 
 
-def _read_conversation(body: Json, names: UnifiedTools, omitted: list[str]) -> Conversation:
-    conversation = Conversation(body.get("tools"), names, omitted)
+def _add_messages(chat: Json, body: Json, names: UnifiedTools, report: Report) -> None:
+    conversation = Conversation(body.get("tools"), names, report)
     if body.get("instructions"):
         system = {"role": "system", "content": body["instructions"]}
         conversation.add_message(system, "instructions")
@@ -92,26 +94,22 @@ def _read_conversation(body: Json, names: UnifiedTools, omitted: list[str]) -> C
     else:
         conversation.add(written or [], "input")
     if not conversation.messages:
+        for refusal in report.refused:
+            raise refusal
         raise FieldError("input", "expected at least one message")
-    return conversation
+    chat["messages"] = conversation.messages
+    report.locate("messages", conversation.places)
 
 
-def locate(body: Json) -> dict[str, str]:
-    """The place of each unified message and tool -> that in this request, which was unified."""
-    conversation = _read_conversation(body, unify_tools(body, []), [])
-    places = {f"messages[{index}]": place for index, place in enumerate(conversation.places)}
-    tools = {f"tools[{index}]": tool.path for index, tool in enumerate(flatten_tools(body))}
-    return places | tools
-
-
-def _add_tools(chat: Json, body: Json, omitted: list[str]) -> UnifiedTools:
-    unified = unify_tools(body, omitted)
+def _add_tools(chat: Json, body: Json, report: Report) -> UnifiedTools:
+    unified = unify_tools(body, report)
+    report.locate("tools", [tool.path for tool in flatten_tools(body)])
     if unified.tools:
         chat["tools"] = unified.tools
     if unified.web_search_options is not None:
         chat["web_search_options"] = unified.web_search_options
     if body.get("tool_choice") is not None:
-        choice = unify_tool_choice(body["tool_choice"], unified, omitted)
+        choice = unify_tool_choice(body["tool_choice"], unified, report)
         if choice is not None:
             chat["tool_choice"] = choice
     return unified
@@ -127,7 +125,7 @@ def _add_limits(chat: Json, body: Json) -> None:
         chat["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
 
 
-def _add_text(chat: Json, text: Json, omitted: list[str]) -> None:
+def _add_text(chat: Json, text: Json, report: Report) -> None:
     if text.get("verbosity"):
         chat["verbosity"] = text["verbosity"]
     written = text.get("format") or {"type": "text"}
@@ -138,51 +136,51 @@ def _add_text(chat: Json, text: Json, omitted: list[str]) -> None:
     elif kind == "json_object":
         chat["response_format"] = {"type": kind}
     elif kind != "text":
-        raise UnsupportedField("text.format.type", f"only the API of Responses has {kind[:50]!r}")
-    _report(omitted, "text", text, ("format", "verbosity"))
+        refuse_kind(report, "text.format", kind)
+    _report(report, "text", text, ("format", "verbosity"))
 
 
 SCHEMA_MEMBERS: Final = ("name", "description", "schema", "strict")
 
 
-def _add_reasoning(chat: Json, reasoning: Json, omitted: list[str]) -> None:
+def _add_reasoning(chat: Json, reasoning: Json, report: Report) -> None:
     if reasoning.get("effort"):
         chat["reasoning_effort"] = reasoning["effort"]
     summary = reasoning.get("summary") or reasoning.get("generate_summary")
     if summary:
         chat["reasoning"] = {"summary": summary}
-    _report(omitted, "reasoning", reasoning, ("effort", "summary", "generate_summary"))
+    _report(report, "reasoning", reasoning, ("effort", "summary", "generate_summary"))
 
 
-def _add_included(chat: Json, body: Json, omitted: list[str]) -> None:
+def _add_included(chat: Json, body: Json, report: Report) -> None:
     included = body.get("include") or ()
     if body.get("top_logprobs") or LOGPROBS in included:
         chat["logprobs"] = True
     if body.get("top_logprobs"):
         chat["top_logprobs"] = body["top_logprobs"]
     if not ANSWERED.issuperset(included):
-        omitted.append("include")
+        report.omit("include")
 
 
-def _add_cache_options(chat: Json, options: Json, omitted: list[str]) -> None:
+def _add_cache_options(chat: Json, options: Json, report: Report) -> None:
     kept = {name: options[name] for name in CACHE_MEMBERS if options.get(name)}
     if kept:
         chat["prompt_cache_options"] = kept
-    _report(omitted, "prompt_cache_options", options, CACHE_MEMBERS)
+    _report(report, "prompt_cache_options", options, CACHE_MEMBERS)
 
 
-def _update(chat: Json, body: Json, omitted: list[str]) -> None:
+def _update(chat: Json, body: Json, report: Report) -> None:
     """Settings that items of `input` change: the last one counts."""
     items = body.get("input")
     for item in items if isinstance(items, list) else ():
         if item.get("type") == "configuration_update":
-            _add_text(chat, item.get("text") or {}, omitted)
-            _add_reasoning(chat, item.get("reasoning") or {}, omitted)
+            _add_text(chat, item.get("text") or {}, report)
+            _add_reasoning(chat, item.get("reasoning") or {}, report)
 
 
-def _report(omitted: list[str], field: str, written: Json, known: Iterable[str]) -> None:
-    omitted += [
+def _report(report: Report, field: str, written: Json, known: Iterable[str]) -> None:
+    report.omit_all(
         f"{field}.{name[:50]}"
         for name, value in written.items()
         if name not in known and value is not None
-    ]
+    )

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from native_api.dialects.shared.json_values import encode
 from native_api.inbound.checks import FieldError
-from native_api.inbound.openai.responses.unify_parts import unify_content, unify_part
+from native_api.inbound.openai.responses.unify_parts import unify_content
+from native_api.inbound.translation import Report
 from native_api.types import Json
 
 FUNCTION_NAMES: Final[Mapping[str, str]] = {
@@ -54,36 +55,36 @@ def write_as_function(item: Json) -> Json:
     }
 
 
-def build_result(item: Json, path: str) -> Json:
-    """The tool's message of a result. Raises FieldError, UnsupportedField."""
+def build_result(item: Json, path: str, report: Report) -> Json:
+    """The tool's message of a result. Raises FieldError."""
     call_id = item.get("call_id") or (item.get("id") if item["type"] in RESULTS else None)
     if not call_id:
         raise FieldError(f"{path}.call_id", "this field is required")
     read = RESULTS.get(item["type"], _read_output)
-    message = {"role": "tool", "tool_call_id": call_id, "content": read(item, path)}
+    message = {"role": "tool", "tool_call_id": call_id, "content": read(item, path, report)}
     if item["type"] == "apply_patch_call_output" and item.get("status") == "failed":
         message["is_error"] = True
     return message
 
 
-def _read_output(item: Json, path: str) -> Any:
-    return unify_content(item.get("output"), f"{path}.output")
+def _read_output(item: Json, path: str, report: Report) -> Any:
+    return unify_content(item.get("output"), f"{path}.output", report)
 
 
-def _read_patch(item: Json, path: str) -> str:
+def _read_patch(item: Json, path: str, report: Report) -> str:
     return str(item.get("output") or item.get("status") or "")
 
 
-def _read_screen(item: Json, path: str) -> list[Json]:
+def _read_screen(item: Json, path: str, report: Report) -> Any:
     screen = {**item["output"], "type": "computer_screenshot"}
-    return [unify_part(screen, f"{path}.output")]
+    return unify_content([screen], f"{path}.output", report)
 
 
-def _read_shell(item: Json, path: str) -> str:
+def _read_shell(item: Json, path: str, report: Report) -> str:
     return _dump(item.get("output") or [])
 
 
-def _read_found(item: Json, path: str) -> str:
+def _read_found(item: Json, path: str, report: Report) -> str:
     """The names of the tools that a search found. Their definitions are among the tools."""
     names = [tool.get("name") or tool.get("type") for tool in item.get("tools") or ()]
     return _dump(names)
@@ -93,7 +94,7 @@ def _dump(value: Any) -> str:
     return encode(value).decode()
 
 
-RESULTS: Final[Mapping[str, Callable[[Json, str], Any]]] = {
+RESULTS: Final[Mapping[str, Callable[[Json, str, Report], Any]]] = {
     "local_shell_call_output": _read_output,
     "shell_call_output": _read_shell,
     "apply_patch_call_output": _read_patch,

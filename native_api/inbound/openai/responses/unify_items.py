@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
-from native_api.exceptions import UnsupportedField
 from native_api.inbound.openai.responses.items import INPUT_ITEM, REFERENCE
 from native_api.inbound.openai.responses.sealed import ENCRYPTED
 from native_api.inbound.openai.responses.tools import UnifiedTools
@@ -16,8 +15,9 @@ from native_api.inbound.openai.responses.unify_calls import (
     build_result,
     is_hosted,
 )
-from native_api.inbound.openai.responses.unify_parts import unify_content
+from native_api.inbound.openai.responses.unify_parts import refuse_kind, unify_content
 from native_api.inbound.openai.responses.unify_turns import Turn, find_origin
+from native_api.inbound.translation import Report
 from native_api.types import Json
 
 MODEL_ITEMS: Final = FUNCTION_NAMES.keys() | {"reasoning", "function_call", "custom_tool_call"}
@@ -28,20 +28,20 @@ SETTINGS: Final = frozenset({"additional_tools", "configuration_update"})
 
 
 class Conversation:
-    """Collects the messages of one request, and in `omitted` what they leave out."""
+    """Collects the messages of one request."""
 
-    def __init__(self, tools: Any, names: UnifiedTools, omitted: list[str]) -> None:
+    def __init__(self, tools: Any, names: UnifiedTools, report: Report) -> None:
         self.messages: list[Json] = []
         self.places: list[str] = []
         """Where each message stands in the request, or begins."""
-        self._tools, self._names, self._omitted = tools, names, omitted
+        self._tools, self._names, self._report = tools, names, report
         self._turn: Turn | None = None
         self._turn_place = ""
         self._results: list[tuple[Json, str]] = []
         """The results that came after the turn, each with its place."""
 
     def add(self, items: list[Json], path: str) -> None:
-        """Add all items. Raises FieldError, UnsupportedField."""
+        """Add all items. Raises FieldError."""
         for index, item in enumerate(items):
             self._add_item(item, f"{path}[{index}]")
         self._end_turn()
@@ -53,7 +53,7 @@ class Conversation:
         if _is_models(item):
             self._add_to_turn(item, path)
         elif kind in ALL_RESULTS:
-            self._results.append((build_result(item, path), path))
+            self._results.append((build_result(item, path, self._report), path))
             if self._turn is None:
                 self._end_turn()
         elif kind not in SETTINGS:
@@ -71,7 +71,7 @@ class Conversation:
         self._turn.add(item, origin)
 
     def _end_turn(self) -> None:
-        message = self._turn.build(self._omitted) if self._turn is not None else None
+        message = self._turn.build(self._report) if self._turn is not None else None
         if message is not None:
             self.add_message(message, self._turn_place)
         for result, place in self._results:
@@ -86,27 +86,25 @@ class Conversation:
 
     def _add_message(self, item: Json, path: str) -> None:
         role = item["role"]
-        content = unify_content(item["content"], f"{path}.content", text_only=role != "user")
+        content = unify_content(item["content"], f"{path}.content", self._report, role != "user")
         self.add_message({"role": role, "content": content}, path)
 
     def _add_approval(self, item: Json, path: str) -> None:
-        self._omitted.append(f"input.{item['type']}")
+        self._report.omit(f"input.{item['type']}")
 
     def _add_compaction(self, item: Json, path: str) -> None:
         if item.get(ENCRYPTED):
-            raise UnsupportedField(
+            self._report.refuse(
                 path,
                 "only the provider that has written this compaction can read it; send the items "
                 "that it stands for",
             )
 
     def _refuse_reference(self, item: Json, path: str) -> None:
-        raise UnsupportedField(path, STATE_WAY_ROUND)
+        self._report.refuse(path, STATE_WAY_ROUND)
 
     def _refuse(self, item: Json, path: str) -> None:
-        raise UnsupportedField(
-            f"{path}.type", f"only the API of Responses has {str(item['type'])[:50]!r}"
-        )
+        refuse_kind(self._report, path, item["type"])
 
 
 def _is_models(item: Json) -> bool:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from native_api.exceptions import UnsupportedField
-from native_api.inbound.checks import FieldError
+from native_api.inbound.checks import MAX_SHOWN, FieldError
 from native_api.inbound.openai.chat_messages import file as check_file
 from native_api.inbound.openai.chat_messages import url as check_url
+from native_api.inbound.translation import Report
 from native_api.types import Json
 
 TEXTS: Final = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
@@ -16,16 +16,25 @@ FILE_MEMBERS: Final = ("file_data", "file_id", "file_url", "filename")
 BREAKPOINT: Final = "prompt_cache_breakpoint"
 
 
-def unify_content(content: Any, path: str, text_only: bool = False) -> str | list[Json]:
+def refuse_kind(report: Report, path: str, kind: str) -> None:
+    """Refuse what only this API has, by its type."""
+    report.refuse(f"{path}.type", f"only the API of Responses has {kind[:MAX_SHOWN]!r}")
+
+
+def unify_content(
+    content: Any, path: str, report: Report, text_only: bool = False
+) -> str | list[Json]:
     """A string, or unified parts. One text without marks is a string, which every server takes.
 
-    Raises FieldError for a wrong value, and UnsupportedField for a part that no other API has.
+    Raises FieldError for a wrong value.
     """
     if isinstance(content, str):
         return content
-    parts = [
-        unify_part(part, f"{path}[{index}]", text_only) for index, part in enumerate(content or ())
+    found = [
+        unify_part(part, f"{path}[{index}]", report, text_only)
+        for index, part in enumerate(content or ())
     ]
+    parts = [part for part in found if part is not None]
     if not parts:
         return ""
     if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
@@ -33,14 +42,17 @@ def unify_content(content: Any, path: str, text_only: bool = False) -> str | lis
     return parts
 
 
-def unify_part(part: Json, path: str, text_only: bool = False) -> Json:
+def unify_part(part: Json, path: str, report: Report, text_only: bool = False) -> Json | None:
+    """The unified part; None for one that no other API has, which is refused."""
     kind = part["type"]
     build = PARTS.get(kind)
     if build is None:
-        raise UnsupportedField(f"{path}.type", f"only the API of Responses has a {kind[:50]!r}")
+        refuse_kind(report, path, kind)
+        return None
     built = build(part, path)
     if text_only and built["type"] != "text":
-        raise UnsupportedField(f"{path}.type", "instructions to other APIs' models are text only")
+        report.refuse(f"{path}.type", "instructions to other APIs' models are text only")
+        return None
     mark = part.get(BREAKPOINT) or {}
     if mark.get("mode") == "explicit":
         built[BREAKPOINT] = {name: mark[name] for name in ("mode", "ttl") if mark.get(name)}

@@ -23,6 +23,7 @@ from native_api.inbound.openai.responses.unify_calls import (
 )
 from native_api.inbound.openai.responses.unify_parts import TEXTS
 from native_api.inbound.replayed import restore
+from native_api.inbound.translation import Report
 from native_api.types import Json
 
 IMAGE: Final = "image_generation_call"
@@ -71,7 +72,7 @@ class Turn:
         self._items.append(item)
         self._last = origin if origin.reply else self._last
 
-    def build(self, omitted: list[str]) -> Json | None:
+    def build(self, report: Report) -> Json | None:
         """The message; None if there is nothing in it."""
         restored = restore([item[RESTORED] for item in self._items if RESTORED in item])
         extras = restored.pop("calls", {})
@@ -87,7 +88,7 @@ class Turn:
         for index, extra in restored.pop("image_extras", {}).items():
             if int(index) < len(images):
                 images[int(index)]["extra_content"] = extra
-        self._report_items(message | restored, omitted)
+        self._report_items(message | restored, report)
         message |= restored
         return message if len(message) > 2 or message["content"] is not None else None
 
@@ -138,15 +139,15 @@ class Turn:
         is_custom = call["type"] == "custom" and called["name"] in self._names.custom_names
         return write_call(call) if is_custom else call
 
-    def _report_items(self, message: Json, omitted: list[str]) -> None:
+    def _report_items(self, message: Json, report: Report) -> None:
         """Report what the message does not have of the items."""
         kept = {(item.get("block") or {}).get("id") for item in message.get("provider_content", ())}
         for item in self._items:
             kind = item["type"]
             if is_hosted(item) and kind != IMAGE and item.get("id") not in kept:
-                omitted.append(f"input.{kind}")
+                report.omit(f"input.{kind}")
             if kind == "message" and item.get("phase") and item.get("id") not in kept:
-                omitted.append("input.phase")
+                report.omit("input.phase")
 
 
 def _write_item(item: Json, index: int) -> Json:
