@@ -189,6 +189,21 @@ def test_files_of_the_shared_key_are_refused_wherever_they_are(part: dict[str, A
     assert (caught.value.param or "").startswith("input[0].output[0].")
 
 
+@each("item", [
+    {"type": "of_tomorrow", "input": [{"file_id": "file_1"}]},
+    {"type": "message", "role": "user", "text": {"file_id": "file_1"}},
+    {"type": "message", "role": "user", "content": {"file_id": "file_1"}},
+    {"type": "message", "role": "user", "content": [[{"file_id": "file_1"}]]},
+    {"type": "function_call_output", "call_id": "c", "output": [{"container": "cntr_1"}]},
+])  # fmt: skip
+def test_such_an_id_is_found_in_items_that_look_plain(item: dict[str, Any]) -> None:
+    with pytest.raises(UnsupportedField, match="shared by all callers"):
+        forward({"input": [item]})
+    plenty = [USER] * 20
+    with pytest.raises(UnsupportedField, match="shared by all callers"):
+        forward({"input": [*plenty, item]})
+
+
 @each("stored, sent, omitted", [
     ({}, False, ()),
     ({"store": None}, False, ()),

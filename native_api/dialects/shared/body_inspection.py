@@ -161,8 +161,11 @@ PLAIN_ENTRY_MEMBERS: Final = frozenset(
     }
 )  # fmt: skip
 """Members of items, of their parts, and of tools that name nothing outside of the request."""
-INNER_ENTRIES: Final = ("content", "output", "summary", "tools")
-"""Those of them that may be lists of entries."""
+DATA_LISTS: Final = frozenset({"annotations", "citations"})
+DATA_OBJECTS: Final = frozenset(
+    {"input", "arguments", "parameters", "input_schema", "format", "cache_control"}
+)
+"""Those of them that hold the client's own data. Other lists hold entries."""
 
 
 def leave_out_plain(body: Json) -> Json:
@@ -181,11 +184,12 @@ def leave_out_plain(body: Json) -> Json:
 def _is_plain_entry(entry: Any) -> bool:
     if entry.__class__ is not dict or not entry.keys() <= PLAIN_ENTRY_MEMBERS:
         return False
-    for name in INNER_ENTRIES:
-        value = entry.get(name)
-        if value.__class__ is list and not all(map(_is_plain_entry, value)):
-            return False
-        if value.__class__ is dict:
+    for name, value in entry.items():
+        kind = value.__class__
+        if kind is list:
+            if name not in DATA_LISTS and not all(map(_is_plain_entry, value)):
+                return False
+        elif kind is dict and name not in DATA_OBJECTS:
             return False
     return True
 
