@@ -127,18 +127,32 @@ def test_vertex_has_the_model_in_the_address() -> None:
 
 
 @each("dialect", ["bedrock", "anthropic_bedrock"])
-def test_bedrock_has_the_betas_that_it_takes_in_the_body(dialect: str) -> None:
+def test_bedrock_has_the_model_in_the_address_and_no_unknown_beta(dialect: str) -> None:
     request = forward(WRITTEN, make_target(dialect=dialect))
     assert json.loads(request.content) == {
         **without(WRITTEN, "betas", "model", "stream", "service_tier"),
         "anthropic_version": "bedrock-2023-05-31",
-        "anthropic_beta": ["of-tomorrow-2027-01-01"],
     }
     assert request.omitted == ("betas",)
     model = "us.anthropic.claude-opus-4-8-v1:0"
     assert request.url == f"https://api.example/v1/model/{model}/invoke-with-response-stream"
     assert request.headers == {}
     assert forward({}, make_target(dialect=dialect)).url.endswith("/invoke")
+
+
+def test_bedrock_has_the_betas_that_it_takes_in_the_body() -> None:
+    betas = ["context-1m-2025-08-07", "claude-code-20250219", "interleaved-thinking-2025-05-14"]
+    request = forward({"betas": betas}, make_target(dialect="bedrock"))
+    assert request.body["anthropic_beta"] == [betas[0], betas[2]]
+    assert request.omitted == ("betas",)
+
+
+@each("dialect", ["anthropic_vertex", "bedrock"])
+def test_a_beta_has_the_hosts_name(dialect: str) -> None:
+    request = forward({"betas": ["advanced-tool-use-2025-11-20"]}, make_target(dialect=dialect))
+    named = request.body.get("anthropic_beta") or [request.headers["anthropic-beta"]]
+    assert named == ["tool-search-tool-2025-10-19"]
+    assert request.omitted == ()
 
 
 def test_other_models_on_bedrock_are_translated_to() -> None:
@@ -215,8 +229,8 @@ def test_converses_options_have_the_models_own_fields_for_invoke() -> None:
     target = make_target(dialect="bedrock")
     fields = {"top_k": 5, "anthropic_beta": ["b"]}
     options = {"bedrock": {"additionalModelRequestFields": fields}}
-    sent = send({"provider_options": options, "betas": ["a"]}, target)
-    assert (sent["top_k"], sent["anthropic_beta"]) == (5, ["a", "b"])
+    sent = send({"provider_options": options, "betas": ["effort-2025-11-24"]}, target)
+    assert (sent["top_k"], sent["anthropic_beta"]) == (5, ["effort-2025-11-24", "b"])
     for member, path in (("guardrailConfig", "p.guardrailConfig"), ("modelId", "p.modelId")):
         with pytest.raises(UnsupportedField, match=rf"^provider_options\.{path}"):
             forward({"provider_options": {"p": {member: "x"}}}, target)
@@ -374,6 +388,25 @@ FITTED: dict[str, tuple[str, dict[str, Any], dict[str, Any], tuple[str, ...]]] =
         {"thinking": {"type": "adaptive"}},
         {},
         ("thinking",),
+    ),
+    "clearing what a model never thinks": (
+        "claude-3-5-haiku",
+        {
+            "thinking": {"type": "adaptive"},
+            "context_management": {"edits": [{"type": "clear_thinking_20251015"}, {"type": "x"}]},
+        },
+        {"context_management": {"edits": [{"type": "x"}]}},
+        ("thinking", "context_management.edits"),
+    ),
+    "clearing nothing else": (
+        "claude-haiku-4-5",
+        {
+            "max_tokens": 1000,
+            "thinking": {"type": "adaptive"},
+            "context_management": {"edits": [{"type": "clear_thinking_20251015"}]},
+        },
+        {"max_tokens": 1000},
+        ("thinking", "context_management.edits"),
     ),
     "no thinking for a model that always thinks": (
         "claude-opus-5-5",

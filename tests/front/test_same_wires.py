@@ -53,7 +53,11 @@ def site(upstream: Upstream, serve: Serve) -> Iterator[Site]:
 
 @pytest.fixture
 def http(site: Site) -> Iterator[httpx.Client]:
-    headers = {**site.headers, "anthropic-version": "2023-06-01", "anthropic-beta": "of-tomorrow"}
+    headers = {
+        **site.headers,
+        "anthropic-version": "2023-06-01",
+        "anthropic-beta": "effort-2025-11-24",
+    }
     with httpx.Client(
         base_url=f"{site.url}/v1/", headers=headers, timeout=60, trust_env=False
     ) as client:
@@ -180,7 +184,7 @@ def test_claude_on_bedrock_is_called_by_invoke_and_signed(
         "max_tokens": 50,
         "weather": "fine",
         "anthropic_version": "bedrock-2023-05-31",
-        "anthropic_beta": ["of-tomorrow"],
+        "anthropic_beta": ["effort-2025-11-24"],
     }
     signature = signature_of(received, SECRET, "us-east-1", "bedrock")
     assert signature in received.headers["authorization"]

@@ -15,7 +15,13 @@ import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Final
 
-from native_api.dialects.anthropic.betas import REFUSED_BY_INVOKE, check_betas, drop_refused_betas
+from native_api.dialects.anthropic.betas import (
+    REFUSED_BY_CLOUDS,
+    TAKEN_BY_INVOKE,
+    check_betas,
+    drop_refused_betas,
+    rename_betas,
+)
 from native_api.dialects.anthropic.dialect import Anthropic
 from native_api.dialects.anthropic.remote_files import refuse_remote_files, refuse_remote_parts
 from native_api.dialects.anthropic.reply import build_reply
@@ -96,10 +102,16 @@ class AnthropicBedrock(Anthropic):
         refuse_remote_files(body["messages"], INLINE_ONLY)
         edited = super().edit_client_body(body, target, omitted)
         _move_to_address(edited)
+        rename_betas(edited)
+        omitted += drop_refused_betas(edited, REFUSED_BY_CLOUDS)
+        taken = [beta for beta in edited["betas"] if beta.startswith(TAKEN_BY_INVOKE)]
+        if len(taken) < len(edited["betas"]):
+            edited["betas"] = taken
+            omitted.append("betas")
         return edited
 
     def drop_refused(self, body: Json, target: Target) -> list[str]:
-        dropped = drop_refused_betas(body, REFUSED_BY_INVOKE)
+        dropped = drop_refused_betas(body, REFUSED_BY_CLOUDS)
         tier = body.pop("service_tier", "auto")  # a header there
         return dropped if tier == "auto" else [*dropped, "service_tier"]
 

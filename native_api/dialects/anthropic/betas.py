@@ -47,23 +47,34 @@ BETA_BY_FIELD: Final[Mapping[tuple[str, ...], str]] = {
 """The path of a field in the body -> the beta that it needs (also anthropic-python 2.14,
 `types/beta/message_create_params.py`)."""
 
-REFUSED_BY_VERTEX: Final = (
-    "advisor-tool", "code-execution", "fast-mode", "files-api", "mcp-client",
-    "prompt-caching-scope", "skills", "web-fetch",
+REFUSED_BY_CLOUDS: Final = (
+    "advisor-tool", "code-execution", "fast-mode", "files-api", "mcp-client", "oauth",
+    "prompt-caching-scope", "skills", "structured-outputs", "web-fetch",
 )  # fmt: skip
-"""How the betas begin that Claude on Vertex AI does not have. It answers 400 to an unknown one, and
-to a field whose beta is missing: both go together. Source, for Bedrock as well:
+"""How the betas begin that neither Vertex AI nor Bedrock has. They answer 400 to one that they do
+not know, and to a field whose beta is missing: both go together. Source of all these lists:
 litellm/anthropic_beta_headers_config.json of https://github.com/BerriAI/litellm (2026-11)."""
 
-REFUSED_BY_INVOKE: Final = (
-    *REFUSED_BY_VERTEX, "claude-code", "oauth", "structured-outputs", "thinking-token-count",
-    "token-efficient-tools", "web-search",
-)  # fmt: skip
-"""The same of Bedrock's InvokeModel, "invalid beta flag"."""
+REFUSED_BY_VERTEX: Final = (*REFUSED_BY_CLOUDS, "effort", "fine-grained-tool-streaming")
+"""The same of Claude on Vertex AI, whose features these are without a beta."""
 
-REFUSED_BY_CONVERSE: Final = (*REFUSED_BY_VERTEX, "compact", "context-management")
+REFUSED_BY_CONVERSE: Final = (*REFUSED_BY_CLOUDS, "compact", "context-management")
 """The same of Bedrock's Converse, "invalid beta flag"
 (https://github.com/anthropics/claude-code/issues/49370, 2026-04)."""
+
+TAKEN_BY_INVOKE: Final = (
+    "compact-2026-01", "computer-use", "context-1m", "context-management", "dangerous-tool-use",
+    "dev-full-thinking", "effort", "fine-grained-tool-streaming", "interleaved-thinking",
+    "mid-conversation-output-config", "mid-conversation-tool-changes", "output-128k",
+    "thinking-binding-controls", "thinking-display-updates", "token-efficient-tools",
+    "tool-examples", "tool-search-tool",
+)  # fmt: skip
+"""How the betas begin that Bedrock's InvokeModel has. Any other in a request is a 400, so that what
+clients send to Anthropic breaks at every release (https://github.com/BerriAI/litellm/pull/19877,
+2026-01; https://github.com/anthropics/claude-code/issues/56595, 2026-05)."""
+
+RENAMED_BY_CLOUDS: Final = {"advanced-tool-use-2025-11-20": "tool-search-tool-2025-10-19"}
+"""Anthropic's name of a beta -> the one of Vertex AI and Bedrock."""
 
 HINTS: Final = frozenset(
     {"context_management", "compaction", "diagnostics", "fallback_credit_token", "output_config"}
@@ -139,6 +150,11 @@ def drop_refused_betas(body: Json, refused: tuple[str, ...]) -> list[str]:
         dropped.append("cache_control.scope")
     body["betas"] = [beta for beta in body["betas"] if not beta.startswith(refused)]
     return [*dropped, "betas"]
+
+
+def rename_betas(body: Json) -> None:
+    """Give the betas in `body["betas"]` the names that Vertex AI and Bedrock have for them."""
+    body["betas"] = [RENAMED_BY_CLOUDS.get(beta, beta) for beta in body["betas"]]
 
 
 def _drop_cache_scopes(body: Json) -> bool:

@@ -39,6 +39,9 @@ FIELD_PATHS: Final[Mapping[str, Path]] = {
 """Unified field -> where this wire has it."""
 
 EFFORT: Final = FIELD_PATHS["reasoning_effort"]
+CONTEXT_EDITS: Final = ("context_management", "edits")
+CLEARING: Final = "clear_thinking"
+"""How the types of edits begin that clear earlier thinking."""
 
 
 def fit_model(fields: Json, target: Target, omitted: list[str]) -> None:
@@ -113,6 +116,24 @@ def _fit_thinking(fields: Json, abilities: Abilities, omitted: list[str]) -> Non
     if _cannot_think(fields, abilities, omitted):
         del fields["thinking"]
         omitted.append("thinking")
+    if "thinking" in omitted and "thinking" not in fields:
+        _keep_thinking_uncleared(fields, omitted)
+
+
+def _keep_thinking_uncleared(fields: Json, omitted: list[str]) -> None:
+    """Leave out the edits of the context that clear thinking: "`clear_thinking_20251015` strategy
+    requires `thinking` to be enabled" (https://github.com/anthropics/claude-code/issues/11971,
+    2025-11)."""
+    edits = find_member(fields, CONTEXT_EDITS)
+    if not isinstance(edits, list):
+        return
+    kept = [edit for edit in edits if not str(read_object(edit).get("type")).startswith(CLEARING)]
+    if len(kept) < len(edits):
+        omitted.append(".".join(CONTEXT_EDITS))
+        if kept:
+            client_bodies.put_member(fields, CONTEXT_EDITS, kept)
+        else:
+            client_bodies.remove_member(fields, CONTEXT_EDITS)
 
 
 def _disable_thinking(fields: Json, abilities: Abilities, omitted: list[str]) -> None:

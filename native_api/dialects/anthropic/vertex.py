@@ -10,7 +10,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from native_api.dialects.anthropic.betas import REFUSED_BY_VERTEX, drop_refused_betas
+from native_api.dialects.anthropic.betas import (
+    REFUSED_BY_VERTEX,
+    drop_refused_betas,
+    rename_betas,
+)
 from native_api.dialects.anthropic.dialect import Anthropic
 from native_api.dialects.anthropic.remote_files import refuse_remote_files, refuse_remote_parts
 from native_api.dialects.anthropic.token_counting import build_vertex_count_request
@@ -47,6 +51,7 @@ class AnthropicVertex(Anthropic):
         edited = super().edit_client_body(body, target, omitted)
         del edited["model"]
         edited["anthropic_version"] = VERTEX_VERSION
+        rename_betas(edited)
         return edited
 
     def count_tokens_request(
