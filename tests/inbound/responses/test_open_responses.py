@@ -2,7 +2,7 @@
 src/lib/compliance-tests.ts, read 2026-11), each by its id: requests that every wire takes, and
 responses and events that the specification's types accept.
 
-`previous-response-id` needs kept responses: tests/front/test_kept_responses.py. The optional cases
+`previous-response-id` needs kept responses: tests/clients/test_kept_conversations.py. The optional cases
 need a vector store, and a provider with web search.
 """
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from native_api.dialects.shared.annotations import restore_annotation
+from native_api.dialects.shared.call_extras import read_extras
 from native_api.dialects.shared.issuers import has_extra
 from native_api.dialects.shared.parts import parse_data_url
 from native_api.inbound.base import Seal
@@ -32,6 +32,7 @@ from native_api.inbound.openai.responses.output_items import (
     ReasoningItem,
     ServerItem,
 )
+from native_api.inbound.openai.responses.text_details import build_annotation, build_logprob
 from native_api.inbound.openai.responses.tools import ToolName, split_name
 from native_api.inbound.replayed import ReplayedMembers
 from native_api.types import Json
@@ -48,7 +49,6 @@ SERVER_ITEMS: Final = frozenset(
 )  # fmt: skip
 """Items of a provider of this API that clients see. Others are only sealed."""
 IMAGE_FORMATS: Final = frozenset({"png", "webp", "jpeg", "gif", "svg"})
-INDEXES: Final = ("start_index", "end_index")
 
 
 class OutputListener:
@@ -93,8 +93,8 @@ class ReplyOutput:
         self._collect(delta)
         if delta.get("content"):
             self.add_text(delta["content"])
-        if delta.get("audio") and delta["audio"].get("transcript"):
-            self.add_text(delta["audio"]["transcript"])
+        if delta.get("audio"):
+            self._add_transcript(delta["audio"])
         if delta.get("refusal"):
             self._add_message_text(REFUSAL, delta["refusal"])
         for image in delta.get("images") or ():
@@ -203,6 +203,11 @@ class ReplyOutput:
         self.text_part = None
         self._add_piece(item, item.parts[-1], text)
 
+    def _add_transcript(self, audio: Any) -> None:
+        """Speech is said by its transcript."""
+        if isinstance(audio, dict) and audio.get("transcript"):
+            self.add_text(audio["transcript"])
+
     def _add_part(self, item: OutputItem, part: Part) -> None:
         item.parts.append(part)
         self._listener.on_part_added(item, part)
@@ -213,11 +218,7 @@ class ReplyOutput:
             self._listener.on_piece(item, part, text, [])
 
     def _take_tokens(self, part: Part) -> list[Json]:
-        tokens = [
-            {**_build_token(token), "top_logprobs": list(map(_build_token, _read_top(token)))}
-            for token in self._tokens
-        ]
-        self._tokens = []
+        tokens, self._tokens = list(map(build_logprob, self._tokens)), []
         part.tokens += tokens
         return tokens
 
@@ -235,7 +236,7 @@ class ReplyOutput:
             self._add_piece(call, call.parts[0], function.get(call.argument_kind) or "")
 
     def _build_call(self, kind: str, name: str, piece: Json) -> CallItem:
-        members = (piece.get("extra_content") or {}).get(WIRE) or {}
+        members = read_extras(piece, WIRE)
         tool = split_name(name, self._body)
         if members.get("namespace"):
             tool = ToolName(name, str(members["namespace"]))
@@ -245,10 +246,11 @@ class ReplyOutput:
     # --- images and items of a provider's tools --------------------------------------------------
 
     def _add_image(self, image: Json) -> None:
-        url = str((image.get("image_url") or {}).get("url") or "")
+        url = read_url(image)
         inline = parse_data_url(url)
         if inline is None:
-            self.add_text(f"![image]({url})")
+            if url:
+                self.add_text(f"![image]({url})")
             return
         self._end_current()
         subtype = inline.media_type.partition("/")[2].removesuffix("+xml")
@@ -302,7 +304,7 @@ class ReplyOutput:
             start = citation.get("start_index") or 0
             if start or citation.get("end_index"):
                 item, part = next(text for text in reversed(texts) if text[1].start <= start)
-            built = _build_annotation(annotation, part.start)
+            built = build_annotation(annotation, part.start)
             part.annotations.append(built)
             if not item.is_done:
                 self._listener.on_annotation(item, part, built)
@@ -314,34 +316,8 @@ class ReplyOutput:
                     yield item, part
 
 
-def _build_annotation(annotation: Json, start: int) -> Json:
-    """OpenAI's flat `url_citation`, or the annotation of this API that the reply's was made of."""
-    restored = restore_annotation(annotation)
-    if ANNOTATIONS.get(str(restored.get("type")), restored.keys() | {""}) <= restored.keys():
-        return restored
-    citation = dict(annotation.get("url_citation") or {})
-    for name in INDEXES:
-        citation[name] = max((citation.get(name) or 0) - start, 0)
-    return {"url": "", "title": "", **citation, "type": "url_citation"}
-
-
-ANNOTATIONS: Final[Mapping[str, frozenset[str]]] = {
-    "file_citation": frozenset({"file_id", "filename", "index"}),
-    "container_file_citation": frozenset({"container_id", "file_id", "filename", *INDEXES}),
-    "file_path": frozenset({"file_id", "index"}),
-}
-"""The other annotations of this API, and the members that clients require of them."""
-
-
-def _build_token(token: Json) -> Json:
-    """A token's log probability; clients require all members."""
-    text = str(token.get("token") or "")
-    return {
-        "token": text,
-        "bytes": token.get("bytes") or list(text.encode()),
-        "logprob": token.get("logprob") or 0.0,
-    }
-
-
-def _read_top(token: Json) -> list[Json]:
-    return token.get("top_logprobs") or []
+def read_url(image: Any) -> str:
+    """The URL of an image, which some servers send without the objects around it."""
+    for name in ("image_url", "url"):
+        image = image.get(name) if isinstance(image, dict) else image
+    return image if isinstance(image, str) else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from native_api.dialects.guards import guard
+from native_api.dialects.shared.json_values import read_objects
 from native_api.inbound.base import ParsedRequest
 from native_api.inbound.deltas import iterate_deltas
 from native_api.inbound.openai.responses.output import OutputListener, ReplyOutput
@@ -18,8 +20,12 @@ from native_api.inbound.openai.responses.response_object import (
 from native_api.types import Json
 
 
+@guard
 def build_response(parsed: ParsedRequest, completion: Any) -> Json:
-    """The object `response` for a unified reply."""
+    """The object `response` for a unified reply.
+
+    Raises UpstreamError if a member that the provider wrote has an unexpected shape.
+    """
     head = ResponseHead(parsed, completion)
     choice = completion["choices"][0]
     output = start_output(parsed, head, OutputListener())
@@ -48,7 +54,8 @@ def add_message(output: ReplyOutput, message: Mapping[str, Any], tokens: list[Js
 
 def read_tokens(choice: Mapping[str, Any]) -> list[Json]:
     """The log probabilities of a choice's text."""
-    return (choice.get("logprobs") or {}).get("content") or []
+    logprobs = choice.get("logprobs")
+    return read_objects(logprobs.get("content")) if isinstance(logprobs, dict) else []
 
 
 class TokenCutter:

@@ -66,7 +66,8 @@ class ResponseHead:
 
     def __init__(self, parsed: ParsedRequest, reply: Mapping[str, Any]) -> None:
         """`reply` is the unified reply or a chunk of it."""
-        self.created_at = int(reply.get("created") or 0)
+        created = reply.get("created")
+        self.created_at = int(created) if isinstance(created, int | float) else 0
         self.model = str(reply.get("model") or parsed.body.get("model") or "")
         self.key = self._make_key(str(reply.get("id") or ""))
         self.members = build_echo(parsed)

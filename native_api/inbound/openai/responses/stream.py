@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from native_api.dialects.guards import guard
 from native_api.exceptions import NativeError
 from native_api.inbound.base import ParsedRequest, StreamWriter
 from native_api.inbound.openai.chat import KEEP_ALIVE
@@ -44,6 +45,7 @@ class ResponsesStreamWriter(StreamWriter):
         self._members: Json = {}
         self._response: Json | None = None
 
+    @guard
     def feed(self, chunks: Iterable[ChatCompletionChunk]) -> bytes:
         for chunk in chunks:
             output = self._output or self._begin(chunk)

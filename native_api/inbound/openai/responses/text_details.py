@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from native_api.dialects.shared.annotations import restore_annotation
+from native_api.dialects.shared.json_values import read_objects
 from native_api.types import Json
 
 INDEXES: Final = ("start_index", "end_index")
@@ -33,7 +34,7 @@ def build_annotation(annotation: Json, start: int) -> Json:
 
 def build_logprob(token: Json) -> Json:
     """The log probability of a token, and those of its alternatives."""
-    alternatives = [_build_token(each) for each in token.get("top_logprobs") or ()]
+    alternatives = list(map(_build_token, read_objects(token.get("top_logprobs"))))
     return {**_build_token(token), "top_logprobs": alternatives}
 
 
