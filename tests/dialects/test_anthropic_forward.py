@@ -244,6 +244,8 @@ OWNED: dict[str, Any] = {
     "container": "container_1",
     "thread": {"type": "continue", "previous_message_id": "msg_1"},
     "workspace_id": "w",
+    "user_profile_id": "u",
+    "billing_policy": {"type": "billing_policy", "bill_to": "user_profile"},
     "base_url": "http://10.0.0.1",
 }
 
@@ -253,6 +255,14 @@ OWNED: dict[str, Any] = {
 def test_a_client_cannot_set_what_the_gateway_owns(name: str, dialect: str) -> None:
     with pytest.raises(UnsupportedField) as caught:
         forward({name: OWNED[name]}, make_target(dialect=dialect))
+    assert caught.value.param == name
+
+
+@each("dialect", HOSTS)
+@each("name", ["Model", "serviceTier", "Max-Tokens", "STREAM", "Speed", "Betas"])
+def test_a_field_that_was_read_has_no_other_spelling(name: str, dialect: str) -> None:
+    with pytest.raises(UnsupportedField, match="write it as") as caught:
+        forward({name: "x"}, make_target(dialect=dialect))
     assert caught.value.param == name
 
 

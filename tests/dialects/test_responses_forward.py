@@ -135,6 +135,7 @@ OWNED: dict[str, Any] = {
     "extra_body": {"model": "other"},
     "max_tokens": 5,
     "n": 2,
+    "inference_geo": "us",
 }
 
 
@@ -142,6 +143,16 @@ OWNED: dict[str, Any] = {
 def test_a_client_cannot_set_what_the_gateway_owns(name: str) -> None:
     with pytest.raises(UnsupportedField) as caught:
         forward({"input": "Hi", name: OWNED[name]})
+    assert caught.value.param == name
+
+
+SPELLINGS = ["Model", "serviceTier", "SERVICE-TIER", "maxOutputTokens", "Stream", "Store"]
+
+
+@each("name", SPELLINGS)
+def test_a_field_that_was_read_has_no_other_spelling(name: str) -> None:
+    with pytest.raises(UnsupportedField, match="write it as") as caught:
+        forward({"input": "Hi", name: "x"})
     assert caught.value.param == name
 
 

@@ -9,13 +9,15 @@ the gateway has read and checked that in the client's words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from native_api.dialects.shared.gateway_owned import (
     ANTHROPIC,
     CHAT,
+    MAX_NAME_LENGTH,
     OPENAI_RESPONSES,
     OwnedMembers,
+    normalize_name,
 )
 from native_api.dialects.shared.request_fields import is_hint, is_model_default
 from native_api.exceptions import UnsupportedField
@@ -27,12 +29,25 @@ GATEWAY_FIELDS: Final = frozenset({"provider_options", "fallbacks", "conversatio
 Path = tuple[str, ...]
 
 
+class ClientMembers(NamedTuple):
+    """What the gateway owns in a client's body of one wire."""
+
+    owned: OwnedMembers
+    spellings: Mapping[str, str]
+    """Normalized name -> the only spelling of a field that the gateway has read. A server that
+    takes another one for it as well would do what nobody has checked."""
+
+
 def _build_client_members(
     wire: OwnedMembers, own_words: frozenset[str], **others: str
-) -> OwnedMembers:
-    members = {**CHAT, **wire, "extra_body": "access", **others}
-    return OwnedMembers(
-        {path: kind for path, kind in members.items() if path not in own_words}, server_tools=True
+) -> ClientMembers:
+    members = {**CHAT, **wire, "extra_body": "access", "inference_geo": "price", **others}
+    return ClientMembers(
+        OwnedMembers(
+            {path: kind for path, kind in members.items() if path not in own_words},
+            server_tools=True,
+        ),
+        {normalize_name(name): name for name in own_words},
     )
 
 
@@ -42,9 +57,11 @@ RESPONSES_CLIENTS: Final = _build_client_members(
 )
 MESSAGES_CLIENTS: Final = _build_client_members(
     ANTHROPIC,
-    frozenset({"model", "stream", "max_tokens", "service_tier", "speed"}),
+    frozenset({"model", "stream", "max_tokens", "service_tier", "speed", "betas"}),
     thread="state",
     workspace_id="account",
+    user_profile_id="account",
+    billing_policy="account",
 )
 
 
@@ -55,13 +72,17 @@ def copy_fields(body: Json, model: str) -> Json:
     return fields
 
 
-def check_owned(fields: Json, members: OwnedMembers, own_account: bool) -> None:
+def check_owned(fields: Json, members: ClientMembers, own_account: bool) -> None:
     """Raise UnsupportedField for what the gateway owns. A field that is null or false asks for
     nothing."""
     written = {
         name: value for name, value in fields.items() if value is not None and value is not False
     }
-    members.check_options(written, "", own_account)
+    for name in written:
+        known = members.spellings.get(normalize_name(name), name)
+        if name != known:
+            raise UnsupportedField(name[:MAX_NAME_LENGTH], f"write it as {known!r}")
+    members.owned.check_options(written, "", own_account)
 
 
 def find_member(body: Mapping[str, Any], path: Path) -> Any:
