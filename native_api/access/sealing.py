@@ -2,7 +2,9 @@
 reasoning of providers, and what the client's API has no words for.
 
 A sealed text is encrypted with the site's keys and bound to its caller: what one caller was given
-opens for no other. It is not tied to a time, because conversations are continued after months.
+opens for no other. It is not tied to a time, because conversations are continued after months. All
+that one request has opened is not larger than a request may be: what a model repeats a thousand
+times is compressed to nearly nothing, and comes back as often as it is sent.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from typing import Any, Final
 import orjson
 from cryptography.fernet import InvalidToken
 
+from native_api.conf import native_settings
+from native_api.exceptions import RequestTooLarge
 from native_api.secret_keys import make_cipher, secret_keys
 from native_api.types import Caller
 
@@ -25,12 +29,13 @@ PLAIN, COMPRESSED = b"0", b"1"
 
 
 class CallerSeal:
-    """Seals and opens for one caller."""
+    """Seals and opens for one request of a caller."""
 
-    __slots__ = ("_caller",)
+    __slots__ = ("_caller", "_opened_bytes")
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller.identity
+        self._opened_bytes = 0
 
     def seal(self, value: Any) -> str:
         """A text that `open` turns into this JSON value again."""
@@ -43,7 +48,10 @@ class CallerSeal:
         return PREFIX + make_cipher(PURPOSE, keys[:1]).encrypt(payload).decode()
 
     def open(self, text: Any) -> Any:
-        """The value of a sealed text; None if it is another caller's, altered, or not sealed."""
+        """The value of a sealed text; None if it is another caller's, altered, or not sealed.
+
+        Raises RequestTooLarge if this request has opened more than MAX_BODY_BYTES.
+        """
         if not isinstance(text, str) or not text.startswith(PREFIX):
             return None
         try:
@@ -52,5 +60,16 @@ class CallerSeal:
         except (InvalidToken, ValueError):
             return None
         kind, content = payload[:1], payload[1:]
-        caller, value = orjson.loads(zlib.decompress(content) if kind == COMPRESSED else content)
+        caller, value = orjson.loads(self._decompress(content) if kind == COMPRESSED else content)
         return value if caller == self._caller else None
+
+    def _decompress(self, content: bytes) -> bytes:
+        maximum = native_settings.MAX_BODY_BYTES
+        opened = zlib.decompressobj().decompress(content, maximum - self._opened_bytes + 1)
+        self._opened_bytes += len(opened)
+        if self._opened_bytes > maximum:
+            raise RequestTooLarge(
+                f"The earlier reasoning in this request is larger than {maximum} bytes "
+                "(MAX_BODY_BYTES). Send less of it, or compact the conversation."
+            )
+        return opened

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from native_api.access.sealing import PREFIX, CallerSeal
+from native_api.exceptions import RequestTooLarge
 from native_api.types import Caller
 from tests.cases import each
 
@@ -55,3 +58,15 @@ def test_a_former_key_of_the_site_still_opens_it(settings: Any) -> None:
     assert ALICE.open(sealed) == "x"
     settings.NATIVE_API = {"SECRET_KEYS": [second]}
     assert ALICE.open(sealed) is None
+
+
+def test_a_request_opens_no_more_than_it_may_have_itself(settings: Any) -> None:
+    settings.NATIVE_API = {"MAX_BODY_BYTES": 100_000}
+    sealed = ALICE.seal("again " * 10_000)
+    assert len(sealed) < 1000
+    request = CallerSeal(Caller(user_id=1))
+    assert request.open(sealed) == "again " * 10_000
+    with pytest.raises(RequestTooLarge, match="MAX_BODY_BYTES"):
+        request.open(sealed)
+    with pytest.raises(RequestTooLarge):
+        CallerSeal(Caller(user_id=1)).open(ALICE.seal("a" * 10_000_000))
