@@ -91,6 +91,22 @@ def test_nobody_can_write_the_gateways_own_members() -> None:
     assert opened(parse(forged)) == [thought("")]
 
 
+@each("block", [
+    {"type": "text", "text": "Yes."},
+    {"type": "tool_use", "id": "t", "name": "f", "input": {}},
+    {"type": "of_tomorrow"},
+])  # fmt: skip
+def test_nobody_can_write_them_in_other_blocks(block: Json) -> None:
+    details = [{"type": "reasoning.text", "signature": "s", "format": "x", "issued_by": "x"}]
+    members: list[Json] = [
+        {"issued_by": ["x"]},
+        {"restored": 5},
+        {"restored": {"reasoning_details": details}},
+    ]
+    for forged in members:
+        assert opened(parse({**block, **forged})) == [block]
+
+
 def test_the_clients_request_is_not_changed() -> None:
     turn = {"role": "assistant", "content": [thought(signed())]}
     request = build(messages=[HELLO, turn])

@@ -11,6 +11,8 @@ from native_api.types import Json
 
 RESTORED: Final = "restored"
 """The member of a block, inside the gateway, with what another wire needs back."""
+OWN_MEMBERS: Final = frozenset({MARK, RESTORED})
+"""Members of blocks that nobody but the gateway writes."""
 SEALED_MEMBERS: Final = {"thinking": "signature", "redacted_thinking": "data"}
 """Type of a block -> its member that is sealed."""
 
@@ -30,24 +32,27 @@ def open_messages(messages: list[Json], seal: Seal) -> tuple[list[Json], list[st
 
 def _has_seals(message: Json) -> bool:
     content = message.get("content")
-    return isinstance(content, list) and any(block["type"] in SEALED_MEMBERS for block in content)
+    return isinstance(content, list) and any(map(_is_opened, content))
+
+
+def _is_opened(block: Json) -> bool:
+    return block["type"] in SEALED_MEMBERS or not OWN_MEMBERS.isdisjoint(block)
 
 
 def _open_blocks(blocks: list[Json], seal: Seal, lost: list[str]) -> list[Json]:
-    return [
-        _open_block(block, SEALED_MEMBERS[block["type"]], seal, lost)
-        if block["type"] in SEALED_MEMBERS
-        else block
-        for block in blocks
-    ]
+    return [_open_block(block, seal, lost) if _is_opened(block) else block for block in blocks]
 
 
-def _open_block(block: Json, member: str, seal: Seal, lost: list[str]) -> Json:
+def _open_block(block: Json, seal: Seal, lost: list[str]) -> Json:
     """The block with its seal opened, or empty if it does not open: no signature is an empty one.
 
     What a client wrote under the names of the gateway's own members is left out.
     """
-    kept = {name: value for name, value in block.items() if name not in (member, MARK, RESTORED)}
+    kept = {name: value for name, value in block.items() if name not in OWN_MEMBERS}
+    member = SEALED_MEMBERS.get(block["type"])
+    if member is None:
+        return kept
+    kept.pop(member, None)
     kept[member] = ""
     sealed = block.get(member)
     if not sealed:

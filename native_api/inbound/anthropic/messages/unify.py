@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
-from native_api.dialects.shared.issuers import MARK
 from native_api.dialects.shared.unknown_members import MAX_NAMES, describe_member
 from native_api.inbound.anthropic.messages.blocks import MESSAGES, SYSTEM
-from native_api.inbound.anthropic.messages.opened import RESTORED
+from native_api.inbound.anthropic.messages.opened import OWN_MEMBERS
 from native_api.inbound.anthropic.messages.serializer import MessagesSerializer
 from native_api.inbound.anthropic.messages.tools import TOOLS
 from native_api.inbound.anthropic.messages.unify_messages import Conversation, mark_last_part
@@ -62,9 +61,6 @@ take them."""
 KNOWN_FIELDS: Final = MessagesSerializer().fields.keys() | {OLD_FORMAT}
 
 NUMBER: Final = re.compile(r"\[\d+\]")
-OWN_MEMBERS: Final = (MARK, RESTORED)
-"""Members of blocks that only the gateway uses."""
-
 USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What every provider takes as a user's id: at most 64 characters at OpenAI (maximhq/bifrost#1000,
 2025-12), and only these at others (anthropics/claude-code#56643, 2026-05). Coding agents send a
