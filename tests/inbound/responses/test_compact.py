@@ -111,3 +111,15 @@ def test_a_model_that_writes_nothing_is_an_error_of_the_provider(summary: Any) -
 def test_what_says_nothing_about_a_compaction_is_not_sent() -> None:
     chat = unified(input="Hi", tools=[{"type": "function", "name": "f"}], stream=True)
     assert chat.keys() == {"model", "messages"}
+
+
+def test_other_items_with_a_users_role_are_no_messages() -> None:
+    tools = {"type": "additional_tools", "role": "user", "tools": []}
+    reply = compact([tools, {"role": "user", "content": "Hi"}])
+    assert [item["type"] for item in reply["output"]] == ["message", "compaction"]
+
+
+def test_what_was_sealed_does_not_come_out_of_it() -> None:
+    sealed = context_of().seal.seal({"issued_by": "p", "value": "raw"})
+    message, _ = compact([{"role": "user", "content": "Hi", "encrypted_content": sealed}])["output"]
+    assert message.keys() == {"id", "type", "role", "status", "content"}

@@ -16,7 +16,7 @@ from native_api.inbound.base import ClientContext, ParsedRequest, to_json
 from native_api.inbound.checks import FieldError
 from native_api.inbound.openai.responses.response_object import ResponseHead, build_usage
 from native_api.inbound.openai.responses.responses import ResponsesFormat
-from native_api.inbound.openai.responses.sealed import is_summary
+from native_api.inbound.openai.responses.sealed import OPENED_MEMBERS, is_summary
 from native_api.inbound.openai.responses.unify import unify
 from native_api.inbound.translation import Report, Translation
 from native_api.types import ChatRequest, ClientBody, Json
@@ -93,17 +93,22 @@ def build_compaction(parsed: ParsedRequest, completion: Mapping[str, Any]) -> Js
 def _list_user_messages(written: Any, key: str) -> list[Json]:
     """The user's own messages, as items."""
     items = [{"role": "user", "content": written}] if isinstance(written, str) else written
-    messages = [item for item in items if item.get("role") == "user" and not is_summary(item)]
+    messages = [item for item in items if _is_users(item) and not is_summary(item)]
     return [
         {
             "id": f"msg_{key}_{index}",
-            **message,
+            **{name: value for name, value in message.items() if name not in OPENED_MEMBERS},
             "type": "message",
             "status": "completed",
             "content": _list_parts(message["content"]),
         }
         for index, message in enumerate(messages)
     ]
+
+
+def _is_users(item: Json) -> bool:
+    """Whether an item is a user's message. Other items have roles, too."""
+    return item.get("role") == "user" and item.get("type") in (None, "message")
 
 
 def _list_parts(content: Any) -> Any:
