@@ -269,6 +269,16 @@ def test_the_reasoning_of_a_turn_that_was_cut_is_left_out() -> None:
     assert (request.body["input"], request.omitted) == ([USER, USER], ("input.reasoning",))
 
 
+@each("kind", ["program", "web_search_call", "of_tomorrow"])
+def test_what_another_item_encrypts_goes_back_to_its_issuer_only(kind: str) -> None:
+    item = {"type": kind, "id": "x_1", "mood": 3}
+    marked = {**item, "encrypted_content": "x", "issued_by": "p"}
+    assert send({"input": [USER, marked]})["input"][1] == {**item, "encrypted_content": "x"}
+    other = forward({"input": [USER, {**marked, "issued_by": "q"}]})
+    assert other.body["input"] == [USER, item]
+    assert other.omitted == ("input.encrypted_content",)
+
+
 def test_a_compaction_goes_back_to_its_issuer_only() -> None:
     compaction = {"type": "compaction", "id": "cmp_1", "encrypted_content": "x"}
     kept = forward({"input": [{**compaction, "issued_by": "p"}, USER]})

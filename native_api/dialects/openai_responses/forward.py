@@ -102,6 +102,8 @@ def _edit_items(items: list[Json], issuer: str, stored: bool, omitted: list[str]
             if not item:
                 omitted.append(f"input.{kind}")
                 continue
+        elif MARK in item:
+            item = _edit_other(item, issuer, omitted)
         call_id = item.get("call_id")
         if isinstance(call_id, str) and len(call_id) > 64:
             item = {**item, "call_id": fit_id(OPENAI_IDS, call_id)}
@@ -132,6 +134,16 @@ def _edit_encrypted(item: Json, issuer: str, stored: bool, path: str) -> Json | 
     if item.get("content") and not item.get("encrypted_content"):
         return item
     return None
+
+
+def _edit_other(item: Json, issuer: str, omitted: list[str]) -> Json:
+    """An item that says something besides, without its mark, and without what another provider has
+    encrypted."""
+    own = {name: value for name, value in item.items() if name != MARK}
+    if item[MARK] != issuer:
+        del own["encrypted_content"]
+        omitted.append("input.encrypted_content")
+    return own
 
 
 # --- reasoning -----------------------------------------------------------------------------------

@@ -111,6 +111,14 @@ def test_nobody_can_forge_it() -> None:
         assert opened == item
 
 
+@each("kind", ["web_search_call", "compaction", "of_tomorrow"])
+def test_what_was_sealed_in_reasoning_opens_nowhere_else(kind: str) -> None:
+    sealed = seal_members(reasoning_details=[thinking("S")])
+    opened, dropped = open_item({"type": kind, "id": "w", "encrypted_content": sealed})
+    assert opened == {"type": kind, "id": "w"}
+    assert dropped == ["input.encrypted_content"]
+
+
 def test_the_request_is_not_changed() -> None:
     data = {"model": "m", "input": [USER, reasoning(seal_own(), "hm", issued_by="x")]}
     given = copy.deepcopy(data)

@@ -45,7 +45,7 @@ def _open_item(item: Json, seal: Seal | None, omitted: list[str]) -> Json:
     value = seal.open(sealed) if seal is not None else None
     if item.get("type") == "compaction" and isinstance(value, dict) and "summary" in value:
         return build_summary_message(value["summary"])
-    members = _read_value(value) if isinstance(value, dict) else {}
+    members = _read_value(value, item.get("type")) if isinstance(value, dict) else {}
     if not members and REPORT not in omitted:
         omitted.append(REPORT)
     return opened | members
@@ -61,9 +61,9 @@ def is_summary(message: Json) -> bool:
     return isinstance(content, str) and content.startswith(SUMMARY_TITLE)
 
 
-def _read_value(value: Json) -> Json:
+def _read_value(value: Json, kind: Any) -> Json:
     if isinstance(value.get("message"), dict):
-        return {RESTORED: value["message"]}
+        return {RESTORED: value["message"]} if kind == "reasoning" else {}
     if value.get(MARK) and isinstance(value.get("value"), str):
         return {ENCRYPTED: value["value"], MARK: value[MARK]}
     return {}
