@@ -60,6 +60,19 @@ def test_tools_in_a_namespace_have_it_in_their_names() -> None:
     assert split_name("unheard_of", body) == ToolName("unheard_of")
 
 
+def test_a_model_may_leave_out_the_namespace() -> None:
+    hubs = [namespace("a", SEARCH), namespace("b", {**SEARCH, "name": "find"})]
+    assert split_name("find", {"tools": hubs}) == ToolName("find", "b")
+    body = {"tools": [*hubs, namespace("c", {**SEARCH, "name": "find"})]}
+    assert split_name("find", body) == ToolName("find")
+    assert split_name("search", {"tools": [*hubs, SEARCH]}) == ToolName("search")
+
+
+def test_another_tool_in_a_namespace_makes_the_target_unsuitable() -> None:
+    fault = find_fault(tools=[namespace("n", SEARCH, {"type": "mcp"})])
+    assert (fault.code, fault.param) == ("unsupported_field", "tools[0].tools[1].type")
+
+
 def test_the_description_of_a_namespace_is_reported() -> None:
     assert unify(tools=[namespace("n", SEARCH, description="All of it.")])[1] == [
         "tools.namespace.description"

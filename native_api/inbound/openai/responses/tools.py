@@ -119,11 +119,14 @@ def _shorten(name: str, tool: ToolName) -> str:
 
 
 def split_name(name: str, body: Json) -> ToolName:
-    """The client's name of the tool that unified calls name so. `body` is the client's request."""
-    for flat in flatten_tools(body):
-        if flat.unified_name == name:
-            return flat.client_name
-    return ToolName(name)
+    """The client's name of the tool that unified calls name so. `body` is the client's request.
+
+    Models may leave out the namespace, which is all that is new in the name.
+    """
+    tools = flatten_tools(body)
+    found = [flat.client_name for flat in tools if flat.unified_name == name]
+    found = found or [flat.client_name for flat in tools if flat.client_name.name == name]
+    return found[0] if len(found) == 1 else ToolName(name)
 
 
 def find_custom_names(body: Json) -> frozenset[str]:
@@ -145,8 +148,8 @@ def unify_tools(body: Json, report: Report) -> UnifiedTools:
         if tool["type"] not in (*CALLABLE, "namespace"):
             found = _read_hosted_tool(tool, path, report)
             search = search if found is None else found
-        elif tool["type"] == "namespace" and tool.get("description"):
-            report.omit("tools.namespace.description")
+        elif tool["type"] == "namespace":
+            _check_namespace(tool, path, report)
     flat = flatten_tools(body)
     return UnifiedTools(
         [_unify_tool(each, report) for each in flat],
@@ -154,6 +157,14 @@ def unify_tools(body: Json, report: Report) -> UnifiedTools:
         {each.client_name: each.unified_name for each in flat},
         _select_custom(flat),
     )
+
+
+def _check_namespace(namespace: Json, path: str, report: Report) -> None:
+    if namespace.get("description"):
+        report.omit("tools.namespace.description")
+    for index, tool in enumerate(namespace["tools"]):
+        if tool["type"] not in CALLABLE:
+            refuse_kind(report, f"{path}.tools[{index}]", tool["type"])
 
 
 def _read_hosted_tool(tool: Json, path: str, report: Report) -> Json | None:
