@@ -204,6 +204,18 @@ def test_a_failure_is_one_more_event_of_the_same_response(count: int) -> None:
     assert failed["response"]["error"]["message"] == "It broke."
 
 
+def test_a_failure_is_numbered_although_the_provider_numbers_nothing() -> None:
+    writer = ResponsesStreamWriter(parse_request())
+    writer.forward(
+        [
+            event_of("response.created", response=RESPONSE),
+            event_of("response.output_item.added", item=MESSAGE, output_index=0),
+        ]
+    )
+    [failed] = split_events(writer.fail(UpstreamError("It broke.")))
+    assert failed["sequence_number"] == 2
+
+
 def parsed_without_context() -> ParsedRequest:
     return FORMAT.parse({"model": "m", "input": "Hi"})
 

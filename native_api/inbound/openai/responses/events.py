@@ -8,7 +8,6 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from native_api.inbound.base import to_json
-from native_api.inbound.openai.responses.output import OutputListener
 from native_api.inbound.openai.responses.output_items import (
     ARGUMENTS,
     INPUT,
@@ -16,6 +15,7 @@ from native_api.inbound.openai.responses.output_items import (
     REFUSAL,
     SUMMARY_TEXT,
     OutputItem,
+    OutputListener,
     Part,
 )
 from native_api.types import Json

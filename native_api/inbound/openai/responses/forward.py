@@ -94,6 +94,7 @@ class ForwardedResponse:
         self._first: ForwardedEvent | None = None
         self._last: ForwardedEvent | None = None
         self._end: ForwardedEvent | None = None
+        self._count = 0
         self._response: Json | None = None
 
     def forward(self, events: Iterable[ForwardedEvent]) -> bytes:
@@ -105,6 +106,7 @@ class ForwardedResponse:
             else:
                 texts.append(f"event: {kind}\ndata: {event.data}\n\n")
             self._last = event
+            self._count += 1
         if self._first is None:
             self._first = next(iter(events), None)
         return "".join(texts).encode()
@@ -145,8 +147,7 @@ class ForwardedResponse:
         first, last = (event.read() if event else {} for event in (self._first, self._last))
         response = first.get("response")
         number = last.get("sequence_number")
-        if isinstance(number, int):
-            events.sequence_number = number + 1
+        events.sequence_number = number + 1 if isinstance(number, int) else self._count
         if not isinstance(response, dict):
             response = ResponseHead(self._parsed, {}).build([], {})
             if self._last is None:

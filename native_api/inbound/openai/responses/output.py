@@ -28,11 +28,16 @@ from native_api.inbound.openai.responses.output_items import (
     ImageItem,
     MessageItem,
     OutputItem,
+    OutputListener,
     Part,
     ReasoningItem,
     ServerItem,
 )
-from native_api.inbound.openai.responses.text_details import build_annotation, build_logprob
+from native_api.inbound.openai.responses.text_details import (
+    build_logprob,
+    place_annotations,
+    read_url,
+)
 from native_api.inbound.openai.responses.tools import ToolName, split_name
 from native_api.inbound.replayed import ReplayedMembers
 from native_api.types import Json
@@ -48,18 +53,6 @@ SERVER_ITEMS: Final = frozenset(
     }
 )  # fmt: skip
 """Items of a provider of this API that clients see. Others are only sealed."""
-IMAGE_FORMATS: Final = frozenset({"png", "webp", "jpeg", "gif", "svg"})
-
-
-class OutputListener:
-    """Follows the output as it grows. This one does nothing, for complete replies."""
-
-    def on_item_added(self, item: OutputItem) -> None: ...
-    def on_part_added(self, item: OutputItem, part: Part) -> None: ...
-    def on_piece(self, item: OutputItem, part: Part, piece: str, tokens: list[Json]) -> None: ...
-    def on_annotation(self, item: OutputItem, part: Part, annotation: Json) -> None: ...
-    def on_part_done(self, item: OutputItem, part: Part) -> None: ...
-    def on_item_done(self, item: OutputItem) -> None: ...
 
 
 class ReplyOutput:
@@ -248,14 +241,11 @@ class ReplyOutput:
     def _add_image(self, image: Json) -> None:
         url = read_url(image)
         inline = parse_data_url(url)
-        if inline is None:
-            if url:
-                self.add_text(f"![image]({url})")
-            return
-        self._end_current()
-        subtype = inline.media_type.partition("/")[2].removesuffix("+xml")
-        output_format = subtype if subtype in IMAGE_FORMATS else "png"
-        self._begin(ImageItem(self._key, len(self.items), output_format, inline.data))
+        if inline is not None:
+            self._end_current()
+            self._begin(ImageItem(self._key, len(self.items), inline.media_type, inline.data))
+        elif url:
+            self.add_text(f"![image]({url})")
 
     def _add_block(self, item: Json) -> None:
         block = item.get("block") or {}
@@ -293,31 +283,14 @@ class ReplyOutput:
             item.is_done = item.is_incomplete = True
 
     def _place_annotations(self) -> None:
-        """Add each annotation to the text that it is about. One without a place stays with the one
-        before it."""
         texts = list(self._iterate_texts())
-        if not texts:
-            return
-        item, part = texts[0]
-        for annotation in self._annotations:
-            citation = annotation.get("url_citation") or {}
-            start = citation.get("start_index") or 0
-            if start or citation.get("end_index"):
-                item, part = next(text for text in reversed(texts) if text[1].start <= start)
-            built = build_annotation(annotation, part.start)
-            part.annotations.append(built)
+        for item, part, annotation in place_annotations(texts, self._annotations):
+            part.annotations.append(annotation)
             if not item.is_done:
-                self._listener.on_annotation(item, part, built)
+                self._listener.on_annotation(item, part, annotation)
 
     def _iterate_texts(self) -> Iterable[tuple[OutputItem, Part]]:
         for item in self.items:
             for part in item.parts:
                 if part.kind == OUTPUT_TEXT:
                     yield item, part
-
-
-def read_url(image: Any) -> str:
-    """The URL of an image, which some servers send without the objects around it."""
-    for name in ("image_url", "url"):
-        image = image.get(name) if isinstance(image, dict) else image
-    return image if isinstance(image, str) else ""

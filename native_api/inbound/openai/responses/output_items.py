@@ -17,6 +17,8 @@ SUMMARY_TEXT: Final = "summary_text"
 ARGUMENTS: Final = "arguments"
 INPUT: Final = "input"
 
+IMAGE_FORMATS: Final = frozenset({"png", "webp", "jpeg", "gif", "svg"})
+
 IN_PROGRESS: Final = "in_progress"
 COMPLETED: Final = "completed"
 INCOMPLETE: Final = "incomplete"
@@ -85,6 +87,17 @@ class OutputItem:
 
     def build(self) -> Json:
         raise NotImplementedError
+
+
+class OutputListener:
+    """Follows the output as it grows. This one does nothing, for complete replies."""
+
+    def on_item_added(self, item: OutputItem) -> None: ...
+    def on_part_added(self, item: OutputItem, part: Part) -> None: ...
+    def on_piece(self, item: OutputItem, part: Part, piece: str, tokens: list[Json]) -> None: ...
+    def on_annotation(self, item: OutputItem, part: Part, annotation: Json) -> None: ...
+    def on_part_done(self, item: OutputItem, part: Part) -> None: ...
+    def on_item_done(self, item: OutputItem) -> None: ...
 
 
 class MessageItem(OutputItem):
@@ -183,9 +196,11 @@ class ImageItem(OutputItem):
 
     prefix = "ig"
 
-    def __init__(self, key: str, index: int, output_format: str, result: str) -> None:
+    def __init__(self, key: str, index: int, media_type: str, result: str) -> None:
         super().__init__(key, index)
-        self.output_format, self.result = output_format, result
+        subtype = media_type.partition("/")[2].removesuffix("+xml")
+        self.output_format = subtype if subtype in IMAGE_FORMATS else "png"
+        self.result = result
 
     def build(self) -> Json:
         return {

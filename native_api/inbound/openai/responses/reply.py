@@ -9,7 +9,8 @@ from native_api.dialects.guards import guard
 from native_api.dialects.shared.json_values import read_objects
 from native_api.inbound.base import ParsedRequest
 from native_api.inbound.deltas import iterate_deltas
-from native_api.inbound.openai.responses.output import OutputListener, ReplyOutput
+from native_api.inbound.openai.responses.output import ReplyOutput
+from native_api.inbound.openai.responses.output_items import OutputListener
 from native_api.inbound.openai.responses.response_object import (
     INCOMPLETE_REASONS,
     ResponseHead,
