@@ -47,6 +47,10 @@ def site(upstream: Upstream, serve: Serve) -> Iterator[Site]:
         "OPTIONS": {"region": "us-east-1"},
         "API_KEY": f"AKIDEXAMPLE:{SECRET}",
     }
+    settings["PROVIDERS"]["invoke"] = {
+        **settings["PROVIDERS"]["bedrock"],
+        "DIALECT": "anthropic_bedrock",
+    }
     with serve("uvicorn", settings) as running:
         yield running
 
@@ -188,6 +192,20 @@ def test_claude_on_bedrock_is_called_by_invoke_and_signed(
     }
     signature = signature_of(received, SECRET, "us-east-1", "bedrock")
     assert signature in received.headers["authorization"]
+
+
+def test_other_clients_reach_it_so_if_the_provider_says_so(
+    http: httpx.Client, upstream: Upstream
+) -> None:
+    script_stream(upstream, "bedrock")
+    body = {"model": f"invoke/{CLAUDE}", "messages": [TURN], "stream": True}
+    answer = http.post("chat/completions", json=body)
+    chunks = [json.loads(line[6:]) for line in answer.text.split("\n") if line[:7] == "data: {"]
+    texts = [chunk["choices"][0]["delta"].get("content") or "" for chunk in chunks]
+    assert "".join(texts) == "Hello you!"
+    received = upstream.requests_for(CLAUDE)[-1]
+    assert received.path.endswith("/invoke-with-response-stream")
+    assert received.body["anthropic_version"] == "bedrock-2023-05-31"
 
 
 @pytest.mark.parametrize("wire", WIRES)
