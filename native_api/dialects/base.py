@@ -27,7 +27,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from functools import cache
+from typing import Any, ClassVar, Final, Literal
 
 from native_api.dialects.guards import guard_dialect
 from native_api.dialects.shared import body_inspection, field_members, unknown_members
@@ -71,6 +72,9 @@ from native_api.types import (
 from native_api.types.chat import EXTENSION_FIELDS, ROUTING_FIELDS, UNIFIED_FIELDS
 
 Framing = Literal["sse", "ndjson", "eventstream"]
+
+BODY_BUILDERS: Final = frozenset({"request", "build_body"})
+"""The methods that a subclass overrides to send another body."""
 
 
 class Dialect(ABC):
@@ -169,8 +173,13 @@ class Dialect(ABC):
 
     def forwarder(self, wire: str, target: Target) -> Dialect | None:
         """The dialect that passes on what clients of this wire wrote to this target; None if their
-        requests have to be translated."""
-        return self if wire and wire == self.wire else None
+        requests have to be translated.
+
+        A subclass that changes how bodies are built, but not how clients' own are edited, has them
+        translated: else its changes would not hold for them.
+        """
+        is_own = bool(wire) and wire == self.wire
+        return self if is_own and _edits_client_bodies(type(self)) else None
 
     def forward(self, body: Json, target: Target) -> UpstreamRequest:
         """The upstream request for a client's body on this wire. Raises InvalidRequest."""
@@ -364,3 +373,16 @@ class Dialect(ABC):
     @abstractmethod
     def error(self, status: int, headers: Mapping[str, str], body: bytes) -> UpstreamError:
         """The error of a non-2xx answer. Names in `headers` are lower-case."""
+
+
+@cache
+def _edits_client_bodies(dialect: type[Dialect]) -> bool:
+    """Whether the class that says last how bodies are built also edits those of clients."""
+    if dialect.forward is not Dialect.forward:
+        return True
+    for each in dialect.__mro__:
+        if "edit_client_body" in vars(each):
+            return each is not Dialect
+        if not BODY_BUILDERS.isdisjoint(vars(each)):
+            return False
+    return False

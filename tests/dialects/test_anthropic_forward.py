@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from native_api.dialects import DIALECTS
+from native_api.dialects import DIALECTS, Anthropic, AnthropicVertex
 from native_api.exceptions import UnsupportedField
 from native_api.types import Provider, Target
 from tests.cases import each
@@ -228,3 +228,32 @@ def test_the_dearer_inference_is_left_out_with_its_beta(speed: str, omitted: Any
     assert "speed" not in request.body
     assert request.headers["anthropic-beta"] == "a"
     assert request.omitted == omitted
+
+
+# --- subclasses ----------------------------------------------------------------------------------
+
+
+def test_a_subclass_that_builds_other_bodies_has_its_requests_translated() -> None:
+    class Other(Anthropic):
+        def build_body(
+            self, chat: Any, target: Target, body: dict[str, Any], omitted: list[str]
+        ) -> None:
+            super().build_body(chat, target, body, omitted)
+            body["site"] = "s"
+
+    class Both(Other):
+        def edit_client_body(
+            self, body: dict[str, Any], target: Target, omitted: list[str]
+        ) -> dict[str, Any]:
+            return {**super().edit_client_body(body, target, omitted), "site": "s"}
+
+    class Plain(Anthropic):
+        def url(self, chat: Any, target: Target) -> str:
+            return "https://b.example"
+
+    assert Other().forwarder("anthropic", make_target()) is None
+    for dialect in (Both(), Plain(), AnthropicVertex()):
+        assert dialect.forwarder("anthropic", make_target()) is dialect
+    body = {"model": "m", "max_tokens": 5, "messages": [USER]}
+    assert Both().forward(body, make_target()).body["site"] == "s"
+    assert Plain().forward(body, make_target()).url == "https://b.example"
