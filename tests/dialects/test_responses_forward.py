@@ -364,13 +364,23 @@ def test_an_id_that_is_too_long_is_the_same_in_call_and_result() -> None:
 
 
 def test_a_reply_without_encrypted_content_is_the_same_object() -> None:
+    own_account = make_target(own_account=True)
     for reply in ({"output": [MESSAGE, CALL]}, {"error": {}}, {"output": 3}, {"output": ["x"]}):
-        assert DIALECT.forward_reply(reply, make_target()) is reply
+        assert DIALECT.forward_reply(reply, own_account) is reply
+        unstored = {**reply, "store": False}
+        assert DIALECT.forward_reply(unstored, make_target()) is unstored
+
+
+@each("said", [{}, {"store": None}, {"store": True}])
+def test_a_reply_says_that_nothing_is_stored(said: dict[str, Any]) -> None:
+    reply: dict[str, Any] = {"output": [MESSAGE], **said}
+    assert DIALECT.forward_reply(reply, make_target()) == {**reply, "store": False}
+    assert DIALECT.forward_reply(reply, make_target(own_account=True)) is reply
 
 
 def test_encrypted_content_is_marked_in_a_copy() -> None:
-    reply: dict[str, Any] = {"id": "r", "output": [REASONING, MESSAGE]}
+    reply: dict[str, Any] = {"id": "r", "store": False, "output": [REASONING, MESSAGE]}
     before = deepcopy(reply)
     marked = DIALECT.forward_reply(reply, make_target())
-    assert marked == {"id": "r", "output": [{**REASONING, "issued_by": "p"}, MESSAGE]}
+    assert marked == {**reply, "output": [{**REASONING, "issued_by": "p"}, MESSAGE]}
     assert reply == before

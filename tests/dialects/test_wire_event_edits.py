@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,7 @@ from tests.dialects.wire_streams import (
     add,
     as_events,
     build_message,
+    build_response,
     complete,
     edit,
     make_editor,
@@ -50,6 +52,15 @@ def test_an_event_without_a_name_has_that_of_its_data(wire: str) -> None:
     events = [*BEGINNINGS[wire], *((ENDED,) if wire == "anthropic" else ()), ENDS[wire]]
     forwarded = edit(wire, [event._replace(type="") for event in events])
     assert as_events(forwarded) == events
+
+
+@each("said", [None, True])
+def test_every_event_with_a_response_says_that_it_is_not_stored(said: Any) -> None:
+    sent = [build_response(store=said), build_response(store=said, usage={"input_tokens": 3})]
+    kinds = ("response.created", "response.completed")
+    events = [make_event(type=kind, response=sent[i]) for i, kind in enumerate(kinds)]
+    read = [event.read()["response"] for event in edit("openai_responses", events)]
+    assert read == [{**response, "store": False} for response in sent]
 
 
 REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "c2VjcmV0"}

@@ -67,7 +67,8 @@ def say(text: str, **members: Any) -> Event:
 
 
 def build_response(**members: Any) -> dict[str, Any]:
-    return {"id": "resp_1", "created_at": 1, "model": "gpt-5", "output": [], **members}
+    head = {"id": "resp_1", "created_at": 1, "model": "gpt-5", "store": False}
+    return {**head, "output": [], **members}
 
 
 def build_message(text: str) -> dict[str, Any]:

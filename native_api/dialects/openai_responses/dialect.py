@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final
 from native_api.dialects.base import Dialect
 from native_api.dialects.openai_chat.models import takes_breakpoints
 from native_api.dialects.openai_responses.errors import read_unfinished_state
-from native_api.dialects.openai_responses.forward import edit_body, mark_response
+from native_api.dialects.openai_responses.forward import edit_body, edit_response
 from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.openai_responses.messages import MessageTranslator
 from native_api.dialects.openai_responses.reasoning import ENCRYPTED_REASONING, may_reason
@@ -137,8 +137,8 @@ class OpenAIResponses(Dialect):
         return build_reply(body)
 
     def forward_reply(self, body: Json, target: Target) -> Json:
-        marked: Json = mark_response(body, self.issuer(target))
-        return marked
+        edited: Json = edit_response(body, self.issuer(target), target.provider.own_account)
+        return edited
 
     def unfinished_state(self, body: Any) -> str:
         return read_unfinished_state(body)
@@ -150,7 +150,7 @@ class OpenAIResponses(Dialect):
         parser = self.stream(target)
         if not isinstance(parser, ResponsesStream):
             return None
-        return ResponsesStreamEditor(parser, self.issuer(target))
+        return ResponsesStreamEditor(parser, self.issuer(target), target.provider.own_account)
 
     def count_tokens_request(
         self, request: UpstreamRequest, target: Target

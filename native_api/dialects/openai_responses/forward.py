@@ -5,6 +5,8 @@ model require. The rest goes on as it was written. Rules:
 2. Encrypted reasoning and compaction go back only to the issuer that marked them. Reasoning that
    OpenAI could not resolve is left out: without content it is known by its id alone.
 3. The model's own refusals are those of `shared.model_rules`.
+
+Replies say what is done of 1, and have the issuer's mark on what is encrypted.
 """
 
 from __future__ import annotations
@@ -183,15 +185,22 @@ def _has_reasoned(items: Any) -> bool:
 # --- replies -------------------------------------------------------------------------------------
 
 
-def mark_response(response: Any, issuer: str) -> Any:
-    """The response with its issuer's mark on what is encrypted; itself if nothing is."""
+def edit_response(response: Any, issuer: str, own_account: bool) -> Any:
+    """The response with its issuer's mark on what is encrypted, and saying that the provider has
+    not stored it, as it was asked to; itself if nothing changes.
+
+    Some servers do not say so, or repeat their default.
+    """
     output = response.get("output") if isinstance(response, dict) else None
     if not isinstance(output, list):
         return response
     marked = [mark_item(item, issuer) for item in output]
-    if all(item is sent for item, sent in zip(marked, output, strict=True)):
-        return response
-    return {**response, "output": marked}
+    edited: Json = {}
+    if not all(item is sent for item, sent in zip(marked, output, strict=True)):
+        edited["output"] = marked
+    if not own_account and response.get("store") is not False:
+        edited["store"] = False
+    return {**response, **edited} if edited else response
 
 
 def mark_item(item: Any, issuer: str) -> Any:

@@ -14,12 +14,11 @@ from native_api.exceptions import UpstreamError
 from native_api.inbound.base import ParsedRequest
 from native_api.inbound.openai.responses.forward import seal_response
 from native_api.inbound.openai.responses.stream import ResponsesStreamWriter
-from native_api.types import Event, ForwardedEvent, Target
+from native_api.types import Event, ForwardedEvent, Provider, Target
 from native_api.types.upstream import NO_CHUNK
 from native_api.upstream.decoders import DECODERS
 from tests import corpus_files
 from tests.cases import Cases, each, for_each
-from tests.dialects.reply_reading import make_target
 from tests.inbound.contexts import context_of
 from tests.inbound.responses.reading import parse_request, split_events
 from tests.inbound.responses.request_reading import FORMAT
@@ -27,7 +26,8 @@ from tests.recorded_cases import read_stream, recorded_cases
 from tests.test_corpus import read_raw
 
 WIRE = "openai_responses"
-TARGET = make_target(WIRE, "gpt-5.4")
+TARGET = Target(Provider("p", WIRE, "https://api.example/v1", own_account=True), "gpt-5.4")
+"""Which may store responses, as those that were recorded."""
 RESPONSE = {
     "id": "resp_1",
     "object": "response",
