@@ -213,6 +213,25 @@ def test_a_tool_cannot_choose_a_model() -> None:
     assert caught.value.param == "tools[0].model"
 
 
+def test_a_tool_that_is_added_in_the_middle_cannot_either() -> None:
+    def add(tool: dict[str, Any]) -> dict[str, Any]:
+        block = {"type": "tool_addition", "tool": {"type": "definition", "definition": tool}}
+        return {"messages": [USER, {"role": "system", "content": [block]}]}
+
+    schema = {"properties": {"model": {}}, "examples": [{"model": "x"}]}
+    forward(add({"name": "f", "input_schema": schema}))
+    advisor = {"type": "advisor_20260301", "name": "a", "model": "claude-opus-5"}
+    with pytest.raises(UnsupportedField, match="which model answers") as caught:
+        forward(add(advisor))
+    assert caught.value.param == "messages[1].content[0].tool.definition.model"
+
+
+def test_options_have_no_account_of_another_gateway() -> None:
+    for name in ("api_base", "api_key", "headers"):
+        with pytest.raises(UnsupportedField, match=rf"^provider_options\.p\.{name}"):
+            forward({"provider_options": {"p": {name: "http://x"}}})
+
+
 def test_a_file_of_the_shared_key_is_refused_and_goes_on_to_an_own_account() -> None:
     block = {"type": "document", "source": {"type": "file", "file_id": "file_1"}}
     body = {"messages": [{"role": "user", "content": [{**RESULT, "content": [block]}]}]}

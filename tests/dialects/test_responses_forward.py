@@ -166,6 +166,27 @@ def test_a_tool_cannot_choose_a_model(tool: dict[str, Any]) -> None:
         forward({"input": "Hi", "tools": [tool]})
 
 
+@each("item", [
+    {"type": "additional_tools", "role": "user", "tools": [{"type": "advisor", "model": "x"}]},
+    {"type": "tool_search_output", "tools": [{"type": "image_generation", "model": "x"}]},
+])  # fmt: skip
+def test_nor_can_one_that_comes_with_the_conversation(item: dict[str, Any]) -> None:
+    listed = {"type": "mcp_list_tools", "tools": [{"name": "f", "annotations": {"model": "x"}}]}
+    own = {"type": "additional_tools", "role": "user", "tools": [FUNCTION]}
+    forward({"input": [USER, listed, own]})
+    with pytest.raises(UnsupportedField, match="which model answers") as caught:
+        forward({"input": [USER, item]})
+    assert caught.value.param == "input[1].tools[0].model"
+    with pytest.raises(UnsupportedField, match=r"^provider_options\.p\.input\[0\]"):
+        forward({"input": "Hi", "provider_options": {"p": {"input": [item]}}})
+
+
+def test_options_have_no_account_of_another_gateway() -> None:
+    for name in ("api_base", "api_key", "headers"):
+        with pytest.raises(UnsupportedField, match=rf"^provider_options\.p\.{name}"):
+            forward({"input": "Hi", "provider_options": {"p": {name: "http://x"}}})
+
+
 # --- state at the provider -----------------------------------------------------------------------
 
 STATE: dict[str, Any] = {

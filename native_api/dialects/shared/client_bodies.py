@@ -13,7 +13,6 @@ from typing import Any, Final, NamedTuple
 
 from native_api.dialects.shared.gateway_owned import (
     ANTHROPIC,
-    CHAT,
     MAX_NAME_LENGTH,
     OPENAI_RESPONSES,
     OwnedMembers,
@@ -38,10 +37,8 @@ class ClientMembers(NamedTuple):
     takes another one for it as well would do what nobody has checked."""
 
 
-def _build_client_members(
-    wire: OwnedMembers, own_words: frozenset[str], **others: str
-) -> ClientMembers:
-    members = {**CHAT, **wire, "extra_body": "access", "inference_geo": "price", **others}
+def _build_client_members(wire: OwnedMembers, own_words: frozenset[str]) -> ClientMembers:
+    members = {**wire, "extra_body": "access", "inference_geo": "price"}
     return ClientMembers(
         OwnedMembers(
             {path: kind for path, kind in members.items() if path not in own_words},
@@ -58,10 +55,6 @@ RESPONSES_CLIENTS: Final = _build_client_members(
 MESSAGES_CLIENTS: Final = _build_client_members(
     ANTHROPIC,
     frozenset({"model", "stream", "max_tokens", "service_tier", "speed", "betas"}),
-    thread="state",
-    workspace_id="account",
-    user_profile_id="account",
-    billing_policy="account",
 )
 
 

@@ -96,8 +96,9 @@ class OwnedMembers(Mapping[str, str]):
         """
         allowed = frozenset({"state"}) if own_account else frozenset()
         _check_members(options, self._tree, path, allowed)
-        if self._server_tools and isinstance(options.get("tools"), list):
-            _check_server_tools(options["tools"], f"{path}.tools".removeprefix("."))
+        if self._server_tools:
+            for tool, place in _find_tools(options):
+                _check_tool(tool, f"{path}.{place}".removeprefix("."))
 
     def read_output_limit(self, body: Json) -> int | None:
         """The largest output limit in a finished body, including the dialect's default; None if
@@ -165,21 +166,45 @@ def _check_items(value: Any, tree: Tree, path: str, allowed: frozenset[str]) -> 
 CLIENT_TOOLS: Final = ("function", "custom")
 
 
-def _check_server_tools(tools: list[Any], path: str) -> None:
-    """Refuse models that a server's own tools would call, such as an advisor's."""
-    for index, tool in enumerate(tools):
-        remaining = [] if _is_client_tool(tool) else [tool]
-        while remaining:
-            value = remaining.pop()
-            if isinstance(value, list):
-                remaining += value
-            elif isinstance(value, dict):
-                remaining += value.values()
-                for name, member in value.items():
-                    if _names_model(name) and isinstance(member, str | list):
-                        raise UnsupportedField(
-                            f"{path}[{index}].{name[:MAX_NAME_LENGTH]}", REASONS["access"]
-                        )
+def _find_tools(body: Mapping[str, Any]) -> Iterator[tuple[Any, str]]:
+    """The tools of a body with their paths, and those that come in its conversation: in items of
+    Responses, and in the blocks of Anthropic's that add a tool."""
+    yield from _list_tools(body, "tools")
+    for index, item in enumerate(_objects(body.get("input"))):
+        if item.get("type") != "mcp_list_tools":
+            yield from _list_tools(item, f"input[{index}].tools")
+    for index, turn in enumerate(_objects(body.get("messages"))):
+        for number, block in enumerate(_objects(turn.get("content"))):
+            tool = block.get("tool")
+            if isinstance(tool, Mapping):
+                place = f"messages[{index}].content[{number}].tool.definition"
+                yield tool.get("definition"), place
+
+
+def _list_tools(owner: Mapping[str, Any], path: str) -> Iterator[tuple[Any, str]]:
+    tools = owner.get("tools")
+    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
+        yield tool, f"{path}[{index}]"
+
+
+def _objects(items: Any) -> Iterator[Mapping[str, Any]]:
+    """The items of a list; an empty object for each that is none."""
+    for item in items if isinstance(items, list) else ():
+        yield item if isinstance(item, Mapping) else {}
+
+
+def _check_tool(tool: Any, path: str) -> None:
+    """Refuse a model that a server's own tool would call, such as an advisor's."""
+    remaining = [] if _is_client_tool(tool) else [tool]
+    while remaining:
+        value = remaining.pop()
+        if isinstance(value, list):
+            remaining += value
+        elif isinstance(value, dict):
+            remaining += value.values()
+            for name, member in value.items():
+                if _names_model(name) and isinstance(member, str | list):
+                    raise UnsupportedField(f"{path}.{name[:MAX_NAME_LENGTH]}", REASONS["access"])
 
 
 def _is_client_tool(tool: Any) -> bool:
@@ -287,17 +312,17 @@ CHAT: Final = {
 
 ANTHROPIC: Final = OwnedMembers(
     {
-        **ACCESS,
-        "stream": "framing",
-        "max_tokens": "output",
-        "service_tier": "price",
-        "speed": "price",
+        **CHAT,
         "inference_geo": "price",
-        "tools[].model": "access",
-        "mcp_servers": "address",
-        "container": "state",
-    }
+        "thread": "state",
+        "workspace_id": "account",
+        "user_profile_id": "account",
+        "billing_policy": "account",
+    },
+    wrappers=("extra_body",),
+    server_tools=True,
 )
+"""Other gateways have this wire, too, with all that they know in chats."""
 
 BEDROCK_MODELS: Final = {
     **ANTHROPIC,
@@ -322,25 +347,9 @@ about such things at any of them. An advisor of OpenRouter's calls any model
 (https://openrouter.ai/docs/guides/features/server-tools/advisor, read 2026-11)."""
 
 OPENAI_RESPONSES: Final = OwnedMembers(
-    {
-        **ACCESS,
-        **STREAM,
-        "tools[].model": "access",
-        "max_output_tokens": "output",
-        "max_tokens": "output",
-        "max_completion_tokens": "output",
-        "n": "choices",
-        "service_tier": "price",
-        "speed": "price",
-        "plugins": "price",
-        "background": "usage",
-        "priority": "priority",
-        "store": "state",
-        "previous_response_id": "state",
-        "conversation": "state",
-        "prompt": "state",
-    }
+    {**CHAT, "prompt": "state"}, wrappers=("extra_body",), server_tools=True
 )
+"""Other gateways have this wire, too, with all that they know in chats."""
 
 GEMINI: Final = OwnedMembers(
     {
