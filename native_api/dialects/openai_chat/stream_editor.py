@@ -61,7 +61,10 @@ class OpenAIStreamEditor(StreamEditor):
             text, start, end = found
             builder.length += len(text)
             choice = {"index": builder.index, "delta": {"content": text}, "finish_reason": None}
-            sent = pattern.cut(data, start, end) if pattern.is_cut else data
+            sent = data
+            if pattern.is_cut:
+                rest = data[end + pattern.after_length :]
+                sent = f"{pattern.sent_before}{data[start:end]}{pattern.sent_after}{rest}"
             return (new_tuple(ForwardedEvent, ({"choices": [choice]}, sent, "", None)),)
         if data.strip() == "[DONE]":
             return self._finish(self.parser.finish())

@@ -7,20 +7,16 @@ from native_api.dialects.shared.text_events import TextPattern, split_event
 
 
 class ContentPattern(TextPattern):
-    """An event that was parsed, and the parts of what is sent of it."""
+    """An event that was parsed, and the parts of what is sent of it. The text stands between
+    `sent_before` and `sent_after`, if the event `is_cut`."""
 
-    __slots__ = ("_sent_after", "_sent_before", "is_cut")
+    __slots__ = ("is_cut", "sent_after", "sent_before")
 
     def __init__(self, parts: tuple[str, str], sent_parts: tuple[str, str]) -> None:
         super().__init__(*parts)
         self.is_cut = parts != sent_parts
-        self._sent_before, sent_tail = sent_parts
-        self._sent_after = TextPattern("", sent_tail).after
-
-    def cut(self, data: str, start: int, end: int) -> str:
-        """What to send of an event whose text begins and ends here, if `is_cut`."""
-        rest = data[end + self._after_length :]
-        return f"{self._sent_before}{data[start:end]}{self._sent_after}{rest}"
+        self.sent_before, sent_tail = sent_parts
+        self.sent_after = TextPattern("", sent_tail).after
 
 
 def learn_pattern(data: str, sent: str) -> ContentPattern | None:

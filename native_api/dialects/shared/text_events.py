@@ -45,7 +45,7 @@ class TextPattern:
     `head` and `tail` are what is before the text and after it, in the event that was parsed.
     """
 
-    __slots__ = ("_after_length", "_before", "_endings", "_middle", "_reach", "_start", "after")
+    __slots__ = ("after_length", "_before", "_endings", "_middle", "_reach", "_start", "after")
 
     def __init__(self, head: str, tail: str) -> None:
         number = NUMBER.search(head)
@@ -54,7 +54,7 @@ class TextPattern:
         self._start = len(self._before)
         self._reach = self._start + MAX_DIGITS + len(self._middle)
         self.after, self._endings = _split_tail(tail)
-        self._after_length = len(self.after)
+        self.after_length = len(self.after)
 
     def find(self, data: str) -> tuple[str, int, int] | None:
         """The text of an event, and where it begins and ends; None if the event is another."""
@@ -74,7 +74,7 @@ class TextPattern:
             return None
         if not text or not data.startswith(self.after, end):
             return None
-        rest = end + self._after_length
+        rest = end + self.after_length
         for check, literal in self._endings:
             literal_start = data.find(literal, rest)
             if literal_start != rest and (literal_start < 0 or not check(data[rest:literal_start])):
