@@ -84,7 +84,7 @@ def write_chat(word: str, number: int) -> bytes:
 
 def write_responses(word: str, number: int) -> bytes:
     if number == 0:
-        response = {"id": "resp_1", "created_at": 1, "model": "gpt-5.5", "output": []}
+        response = {"id": "resp_1", "model": "gpt-5.5", "output": [], "store": False}
         return write_event({"type": "response.created", "response": response})
     return write_event(
         {

@@ -45,7 +45,7 @@ class TextPattern:
     `head` and `tail` are what is before the text and after it, in the event that was parsed.
     """
 
-    __slots__ = ("after_length", "_before", "_endings", "_middle", "_reach", "_start", "after")
+    __slots__ = ("_before", "_endings", "_middle", "_reach", "_start", "after", "after_length")
 
     def __init__(self, head: str, tail: str) -> None:
         number = NUMBER.search(head)

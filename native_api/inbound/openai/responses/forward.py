@@ -89,8 +89,8 @@ class ForwardedResponse:
     def __init__(self, parsed: ParsedRequest) -> None:
         self._parsed = parsed
         self._editor = ResponseEditor(parsed)
-        self._read_kinds = STATES if parsed.echo else frozenset()
-        """The events that may be edited although no dialect has."""
+        self._read_kinds = {"", *ENDS, *(STATES if parsed.echo else ())}
+        """The events that are read although no dialect has edited them."""
         self._first: ForwardedEvent | None = None
         self._last: ForwardedEvent | None = None
         self._end: ForwardedEvent | None = None
@@ -98,17 +98,17 @@ class ForwardedResponse:
         self._response: Json | None = None
 
     def forward(self, events: Iterable[ForwardedEvent]) -> bytes:
+        batch, read_kinds = list(events), self._read_kinds
         texts: list[str] = []
-        for event in events:
-            kind = event.type
-            if event.data is None or not kind or kind in self._read_kinds or kind in ENDS:
+        for event in batch:
+            _, data, kind, _ = event
+            if data is None or kind in read_kinds:
                 texts.append(self._read(event))
             else:
-                texts.append(f"event: {kind}\ndata: {event.data}\n\n")
-            self._last = event
-            self._count += 1
-        if self._first is None:
-            self._first = next(iter(events), None)
+                texts.append(f"event: {kind}\ndata: {data}\n\n")
+        if batch:
+            self._first, self._last = self._first or batch[0], batch[-1]
+            self._count += len(batch)
         return "".join(texts).encode()
 
     def _read(self, event: ForwardedEvent) -> str:
