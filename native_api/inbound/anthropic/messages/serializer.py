@@ -70,8 +70,8 @@ def credit_token(value: Any, path: str) -> Any:
     return value
 
 
-class TokenCountSerializer(RequestSerializer):
-    """Checks a request whose tokens are to be counted."""
+class MessagesSerializer(RequestSerializer):
+    """Checks a request for a message."""
 
     model = field(common.model)
     tier = field(one_of("simple", "moderate", "complex"))
@@ -93,17 +93,6 @@ class TokenCountSerializer(RequestSerializer):
     conversation_id = field(name(common.MAX_CONVERSATION_ID_LENGTH))
     fallbacks = field(fallbacks)
     provider_options = field(common.provider_options)
-
-    def check_together(self, checked: dict[str, Any]) -> None:
-        if "model" not in checked and "tier" not in checked:
-            raise FieldError("model", "this field is required")
-        if "messages" not in checked:
-            raise FieldError("messages", "this field is required")
-
-
-class MessagesSerializer(TokenCountSerializer):
-    """Checks a request for a message."""
-
     max_tokens = field(at_least(0, integer))
     stream = field(boolean)
     stop_sequences = field(list_of(string, MAX_STOPS))
@@ -119,6 +108,20 @@ class MessagesSerializer(TokenCountSerializer):
     thread = field(THREAD)
 
     def check_together(self, checked: dict[str, Any]) -> None:
-        super().check_together(checked)
+        check_required(checked)
         if "max_tokens" not in checked:
             raise FieldError("max_tokens", "this field is required")
+
+
+class TokenCountSerializer(MessagesSerializer):
+    """Checks a request whose tokens are to be counted. It may be the whole one."""
+
+    def check_together(self, checked: dict[str, Any]) -> None:
+        check_required(checked)
+
+
+def check_required(checked: dict[str, Any]) -> None:
+    if "model" not in checked and "tier" not in checked:
+        raise FieldError("model", "this field is required")
+    if "messages" not in checked:
+        raise FieldError("messages", "this field is required")

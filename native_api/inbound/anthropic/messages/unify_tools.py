@@ -46,7 +46,7 @@ def unify_tools(body: Mapping[str, Any], changes: Iterable[Json], report: Report
 
 
 def _add_tool(tool: Json, path: str, tools: dict[str, Json], unified: Json, report: Report) -> None:
-    kind = tool.get("type") or "custom"
+    kind = "custom" if tool.get("type") is None else tool["type"]
     if kind == "custom":
         tools[tool["name"]] = _build_function(tool, report)
     elif kind.startswith(WEB_SEARCH):
