@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -21,20 +22,20 @@ new_tuple: Final = tuple.__new__
 STRING_END: Final = re.compile(r'(?:[^"\\]|\\.)*"')
 NUMBER: Final = re.compile(r'("sequence_number"\s*:\s*)\d+(?=[,}])')
 VARYING: Final = re.compile(
-    r'"obfuscation"\s*:\s*"(?P<alnum>[0-9A-Za-z]*)(?=")'
-    r'|"sequence_number"\s*:\s*(?P<digit>\d+)(?=[,}])'
-    r"|\}(?P<space> *)(?=\}$)"
+    r'"obfuscation"\s*:\s*"(?P<word>[0-9A-Za-z]*)(?=")'
+    r'|"sequence_number"\s*:\s*(?P<number>[0-9]+)(?=[,}])'
+    r"|\}(?P<padding> *)(?=\}$)"
 )
 """What differs after a text: OpenAI's characters that hide its length, the running number, and
 Anthropic's spaces before the end."""
 
-CHECKS: Final = {"alnum": str.isalnum, "digit": str.isdigit, "space": str.isspace}
+KINDS: Final = {"word": "[0-9A-Za-z]*", "number": "[0-9]+", "padding": " *"}
 
 MAX_DIGITS: Final = 12
 """Of a running number."""
 MAX_LENGTH: Final = 5000
 """Characters of an event that a pattern is learned from."""
-MAX_PATTERNS: Final = 200
+MAX_PATTERNS: Final = 100
 """How many patterns a stream may have, so that one whose events have nothing in common is not
 slowed down."""
 
@@ -45,7 +46,7 @@ class TextPattern:
     `head` and `tail` are what is before the text and after it, in the event that was parsed.
     """
 
-    __slots__ = ("_before", "_endings", "_middle", "_reach", "_start", "after", "after_length")
+    __slots__ = ("_before", "_is_ending", "_middle", "_reach", "_start", "after", "after_length")
 
     def __init__(self, head: str, tail: str) -> None:
         number = NUMBER.search(head)
@@ -53,7 +54,8 @@ class TextPattern:
         self._middle = head[number.end() :] if number else ""
         self._start = len(self._before)
         self._reach = self._start + MAX_DIGITS + len(self._middle)
-        self.after, self._endings = _split_tail(tail)
+        self.after, ending = _split_tail(tail)
+        self._is_ending = _compile(ending).fullmatch
         self.after_length = len(self.after)
 
     def find(self, data: str) -> tuple[str, int, int] | None:
@@ -75,25 +77,25 @@ class TextPattern:
         if not text or not data.startswith(self.after, end):
             return None
         rest = end + self.after_length
-        for check, literal in self._endings:
-            literal_start = data.find(literal, rest)
-            if literal_start != rest and (literal_start < 0 or not check(data[rest:literal_start])):
-                return None
-            rest = literal_start + len(literal)
-        return (text, start, end) if rest == len(data) else None
+        return (text, start, end) if self._is_ending(data, rest) else None
 
 
-def _split_tail(tail: str) -> tuple[str, list[tuple[Callable[[str], bool], str]]]:
-    """What follows the text up to the first thing that differs; then the check of each such thing,
-    and what follows it."""
-    literals, checks, position = [], [], 0
+def _split_tail(tail: str) -> tuple[str, str]:
+    """What follows the text up to the first thing that differs, and the pattern of the rest."""
+    literal, pattern, position = "", "", 0
     for found in VARYING.finditer(tail):
         kind = found.lastgroup or ""
-        literals.append(tail[position : found.start(kind)])
-        checks.append(CHECKS[kind])
+        between = tail[position : found.start(kind)]
+        literal, pattern = (literal, pattern + re.escape(between)) if pattern else (between, "")
+        pattern += KINDS[kind]
         position = found.end(kind)
-    literals.append(tail[position:])
-    return literals[0], list(zip(checks, literals[1:], strict=True))
+    if not pattern:
+        return tail, ""
+    return literal, pattern + re.escape(tail[position:])
+
+
+_compile: Final = lru_cache(maxsize=256)(re.compile)
+"""Events of one provider end in few ways."""
 
 
 def split_event(data: str, name: str) -> tuple[str, str] | None:
