@@ -3,7 +3,8 @@ server's event loop, as a ratio of Chat Completions in the same run.
 
     python -m benchmarks.apis [--seconds 4]
 
-Complete calls, 200-chunk streams, and the first request of a coding agent (115 KB). Everything is
+Complete calls, chunks (what a longer stream costs more than a shorter one), and the first request of
+a coding agent (115 KB). Everything is
 on, as in `benchmarks.gateway`. The time of the loop is that of the server's main thread.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from benchmarks.gateway import load, mock_provider, pin_to_first_core
+from benchmarks.upstream import CHUNKS, LONG_CHUNKS
 from tests.servers import Site, make_template, running_site
 
 WIRES: Final = {
@@ -24,7 +26,9 @@ WIRES: Final = {
 }
 """The API in front -> the dialect that speaks it."""
 PATHS: Final = {"chat": "chat/completions", "responses": "responses", "messages": "messages"}
-CHUNKS: Final = 200
+
+Pair = tuple[str, str]
+"""An API and a wire."""
 
 CALL_LIMIT: Final = 1.0
 CHUNK_LIMIT: Final = 0.8
@@ -101,18 +105,39 @@ def loop_microseconds(site: Site) -> float:
 def measure(site: Site, api: str, body: dict[str, Any], seconds: float) -> float:
     """Microseconds of the loop for one request."""
     url = f"{site.url}/v1/{PATHS[api]}"
-    load(url, 2, 0.5, headers=site.headers, body=body)
+    load(url, 2, 0.1, headers=site.headers, body=body)
     before = loop_microseconds(site)
     row = load(url, 2, seconds, headers=site.headers, body=body)
     return (loop_microseconds(site) - before) / row["requests"]
 
 
-def cost_of(site: Site, api: str, wire: str, seconds: float) -> Cost:
-    call = measure(site, api, request_of(api, wire, "Hello, how are you?"), seconds)
-    stream = {**request_of(api, wire, "Hello, how are you?"), "stream": True}
-    chunk = (measure(site, api, stream, seconds) - call) / CHUNKS
-    agent = measure(site, api, request_of(api, wire, "x" * 20_000, 24), seconds)
-    return Cost(call, chunk, agent)
+KINDS: Final = ("call", "stream", "long stream", "agent")
+
+
+def build_request(kind: str, api: str, wire: str) -> dict[str, Any]:
+    if kind == "agent":
+        return request_of(api, wire, "x" * 20_000, 24)
+    if kind == "call":
+        return request_of(api, wire, "Hello, how are you?")
+    model = f"{wire}-long" if kind == "long stream" else wire
+    return {**request_of(api, model, "Hello, how are you?"), "stream": True}
+
+
+def measure_all(site: Site, pairs: list[Pair], seconds: float, rounds: int) -> dict[Pair, Cost]:
+    """The least of several rounds, which take turns: other work on the machine only adds."""
+    least: dict[tuple[Pair, str], float] = {}
+    for _ in range(rounds):
+        for pair in pairs:
+            for kind in KINDS:
+                request = build_request(kind, *pair)
+                cost = measure(site, pair[0], request, seconds / rounds)
+                least[pair, kind] = min(cost, least.get((pair, kind), cost))
+    return {pair: _read_cost([least[pair, kind] for kind in KINDS]) for pair in pairs}
+
+
+def _read_cost(figures: list[float]) -> Cost:
+    call, stream, long_stream, agent = figures
+    return Cost(call, (long_stream - stream) / (LONG_CHUNKS - CHUNKS), agent)
 
 
 def settings_for(upstream: str) -> dict[str, Any]:
@@ -120,7 +145,11 @@ def settings_for(upstream: str) -> dict[str, Any]:
         wire: {"DIALECT": dialect, "BASE_URL": upstream, "API_KEY": "k"}
         for wire, dialect in WIRES.items()
     }
-    models = {wire: {"TARGETS": [{"PROVIDER": wire, "MODEL": "mock"}]} for wire in WIRES}
+    models = {
+        f"{wire}{length}": {"TARGETS": [{"PROVIDER": wire, "MODEL": f"mock{length}"}]}
+        for wire in WIRES
+        for length in ("", "-long")
+    }
     return {
         "PROVIDERS": providers,
         "MODELS": models,
@@ -136,14 +165,13 @@ def report(name: str, cost: Cost, base: Cost) -> None:
     )
 
 
-def compare(site: Site, apis: list[str], seconds: float) -> None:
-    base = cost_of(site, "chat", "chat", seconds)
+def compare(site: Site, apis: list[str], seconds: float, rounds: int) -> None:
+    first = ("chat", "chat")
+    pairs = [first, *((api, wire) for api in apis for wire in WIRES if (api, wire) != first)]
+    costs = measure_all(site, pairs, seconds, rounds)
     print(f"{'API -> wire':24}{'call':>11} ratio{'chunk':>11} ratio{'115 KB':>11}")
-    report("chat -> chat", base, base)
-    for api in apis:
-        for wire in WIRES:
-            if (api, wire) != ("chat", "chat"):
-                report(f"{api} -> {wire}", cost_of(site, api, wire, seconds), base)
+    for api, wire in pairs:
+        report(f"{api} -> {wire}", costs[api, wire], costs[first])
     print(
         f"limits: same wire {CALL_LIMIT} and {CHUNK_LIMIT} of it; translated "
         f"{TRANSLATED_CALL_LIMIT} of it and {TRANSLATED_CHUNK_LIMIT:.0f} µs a chunk; "
@@ -154,6 +182,7 @@ def compare(site: Site, apis: list[str], seconds: float) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=4.0, help="for each figure")
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--apis", nargs="+", default=list(WIRES), choices=list(WIRES))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name, mock_provider() as upstream:
@@ -164,7 +193,7 @@ def main() -> None:
         settings = settings_for(upstream)
         with running_site("uvicorn", folder, template, key, settings, LOG_LEVEL="WARNING") as site:
             pin_to_first_core(site.process)
-            compare(site, arguments.apis, arguments.seconds)
+            compare(site, arguments.apis, arguments.seconds, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import json
 import sys
 
 CHUNKS = 200
+LONG_CHUNKS = 1000
 
 
 def _completion() -> bytes:
@@ -43,14 +44,14 @@ def _chunk(choices: list[dict[str, object]], **rest: object) -> bytes:
     return b"data: " + json.dumps(chunk).encode() + b"\n\n"
 
 
-def _stream() -> list[bytes]:
+def _stream(count: int) -> list[bytes]:
     words = [
         _chunk([{"index": 0, "delta": {"content": f"word{number} "}, "finish_reason": None}])
-        for number in range(CHUNKS)
+        for number in range(count)
     ]
     end = _chunk([{"index": 0, "delta": {}, "finish_reason": "stop"}])
     usage = _chunk(
-        [], usage={"prompt_tokens": 9, "completion_tokens": CHUNKS, "total_tokens": 9 + CHUNKS}
+        [], usage={"prompt_tokens": 9, "completion_tokens": count, "total_tokens": 9 + count}
     )
     return [*words, end, usage, b"data: [DONE]\n\n"]
 
@@ -98,14 +99,14 @@ def _event(data: dict[str, object]) -> bytes:
     return f"event: {data['type']}\ndata: ".encode() + encoded + b"\n\n"
 
 
-def _responses_stream() -> list[bytes]:
+def _responses_stream(count: int) -> list[bytes]:
     place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
-    text = "".join(f"word{number} " for number in range(CHUNKS))
+    text = "".join(f"word{number} " for number in range(count))
     part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
     item = {**ITEM, "content": [{**part, "text": text}]}
     deltas = [
         {"type": "response.output_text.delta", **place, "delta": f"word{number} ", "logprobs": []}
-        for number in range(CHUNKS)
+        for number in range(count)
     ]
     events: list[dict[str, object]] = [
         {"type": "response.created", "response": {**RESPONSE, "status": "in_progress"}},
@@ -125,14 +126,14 @@ def _responses_stream() -> list[bytes]:
     return [_event({**event, "sequence_number": index}) for index, event in enumerate(events)]
 
 
-def _messages_stream() -> list[bytes]:
+def _messages_stream(count: int) -> list[bytes]:
     deltas = [
         {
             "type": "content_block_delta",
             "index": 0,
             "delta": {"type": "text_delta", "text": f"word{number} "},
         }
-        for number in range(CHUNKS)
+        for number in range(count)
     ]
     start = {**MESSAGE, "content": [], "stop_reason": None}
     events: list[dict[str, object]] = [
@@ -148,7 +149,7 @@ def _messages_stream() -> list[bytes]:
         {
             "type": "message_delta",
             "delta": {"stop_reason": "end_turn", "stop_sequence": None},
-            "usage": {"output_tokens": CHUNKS},
+            "usage": {"output_tokens": count},
         },
         {"type": "message_stop"},
     ]
@@ -157,7 +158,7 @@ def _messages_stream() -> list[bytes]:
 
 COMPLETION = _completion()
 HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-EVENTS = _stream()
+EVENTS = _stream(CHUNKS)
 
 
 def _whole(body: bytes) -> bytes:
@@ -171,15 +172,22 @@ def _at_once(events: list[bytes]) -> bytes:
     return HEAD + b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
 
 
-ANSWERS = {
-    b"/chat/completions": (_whole(COMPLETION), _at_once(EVENTS)),
-    b"/responses": (
-        _whole(json.dumps({**RESPONSE, "output": [ITEM]}).encode()),
-        _at_once(_responses_stream()),
-    ),
-    b"/messages": (_whole(json.dumps(MESSAGE).encode()), _at_once(_messages_stream())),
+WHOLE = {
+    b"/chat/completions": _whole(COMPLETION),
+    b"/responses": _whole(json.dumps({**RESPONSE, "output": [ITEM]}).encode()),
+    b"/messages": _whole(json.dumps(MESSAGE).encode()),
 }
-"""The end of the path -> the complete reply, and the stream."""
+"""The end of the path -> the complete reply."""
+
+STREAMS = {
+    end: {count: _at_once(make(count)) for count in (CHUNKS, LONG_CHUNKS)}
+    for end, make in (
+        (b"/chat/completions", _stream),
+        (b"/responses", _responses_stream),
+        (b"/messages", _messages_stream),
+    )
+}
+"""The end of the path -> the streams by their number of chunks."""
 
 
 class Provider(asyncio.Protocol):
@@ -196,13 +204,14 @@ class Provider(asyncio.Protocol):
             return
         self.received = b""
         path = head.split(b" ", 2)[1]
-        whole, stream = next(ANSWERS[end] for end in ANSWERS if path.endswith(end))
+        end = next(end for end in WHOLE if path.endswith(end))
         if b'"stream":true' not in body:
-            self.transport.write(whole)
+            self.transport.write(WHOLE[end])
         elif b'"mock-slow"' in body:
             asyncio.get_running_loop().create_task(self._drip())
         else:
-            self.transport.write(stream)
+            count = LONG_CHUNKS if b'"mock-long"' in body else CHUNKS
+            self.transport.write(STREAMS[end][count])
 
     async def _drip(self) -> None:
         """Every event by itself, over ten seconds."""
