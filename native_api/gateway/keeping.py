@@ -117,7 +117,7 @@ async def _write(new: NewRow) -> bool:
 
 
 def _undo(new: NewRow, writing: Future[bool]) -> None:
-    """Delete what was written after the client was told that it is not kept."""
+    """Delete what was written after the reply said that it is not kept."""
     if not writing.cancelled() and writing.exception() is None and writing.result():
         digest = kept_rows.response_digest(new.caller, new.response_id)
         kept_threads.lane_for(0).submit(kept_rows.delete, digest, new.created_at)

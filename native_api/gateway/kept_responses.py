@@ -119,7 +119,7 @@ def _too_long(reason: str) -> InvalidRequest:
 
 
 def describe_keeping() -> str:
-    """What clients are told about an id that is not there."""
+    """What a message about an id that is not there says besides."""
     days = native_settings.RESPONSES["DAYS"]
     return f"Responses are kept for {days} days, for the caller that made them."
 

@@ -45,7 +45,7 @@ async def count_tokens(
     pool: TargetPool,
     reserve: ReserveLimits,
 ) -> TokenCount:
-    """The count of the first target that can tell. Raises NativeError."""
+    """The count of the first target whose provider can count. Raises NativeError."""
     await pool.health.pull()
     traits = strategies.RequestTraits(False, plan.conversation, plan.caller)
     estimate: TokenCount | None = None

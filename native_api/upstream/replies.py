@@ -73,7 +73,7 @@ def parse_reply(
 
 
 def read_token_count(dialect: Dialect, body: bytes, target: Target) -> int:
-    """The number of tokens that a provider's reply tells. Raises UpstreamError."""
+    """The number of tokens in a provider's reply. Raises UpstreamError."""
     parsed = _parse_json(body)
     try:
         return dialect.count_tokens_reply(parsed)

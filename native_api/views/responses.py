@@ -1,5 +1,5 @@
-"""`v1/responses/{id}`: the responses that the gateway keeps for their callers. The endpoint that
-makes them is one of `inference`."""
+"""`v1/responses/{id}`: the responses that the gateway keeps for their callers. The endpoints that
+make them are in `responses_create`."""
 
 from __future__ import annotations
 

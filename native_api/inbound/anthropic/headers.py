@@ -13,8 +13,8 @@ DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 
 
 def name_headers(headers: dict[str, str], now: datetime) -> dict[str, str]:
-    """These headers with Anthropic's names. `now` is in UTC: Anthropic tells the time of a reset,
-    OpenAI, whose names these are, how long it takes until then."""
+    """These headers with Anthropic's names. `now` is in UTC: Anthropic's have the time of a
+    reset, OpenAI's the time that is left (`6m0s`)."""
     named = {"request-id": headers["x-request-id"]} if "x-request-id" in headers else {}
     for name, value in headers.items():
         if not name.startswith(OPENAI_PREFIX):

@@ -28,7 +28,7 @@ BLOCK: Final[Mapping[str, Check]] = {"type": string, "cache_control": CACHE_CONT
 
 
 def block(required: Mapping[str, Check], **optional: Check) -> Shape:
-    """A block with these members beside its type."""
+    """A block with these members, its type, and what every block may have."""
     return Shape({**BLOCK, **required, **optional}, required=tuple(required))
 
 

@@ -1,5 +1,5 @@
 """The items of `input`, and the parts of their contents: which kinds there are, and their members.
-What a kind means is the business of providers, and of `unify`.
+What a kind means is up to providers, and to `unify`.
 
 Source: `ResponseInputItemParam` of openai-python 3.57 (read 2026-11). Items and parts of other
 types go on as they are.
