@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from native_api.conf import STRINGS, setting_check, setting_path
+from native_api.dialects.shared.client_bodies import find_member
 from native_api.exceptions import SettingError
 from native_api.types import Json
 
@@ -37,9 +38,7 @@ def add_conversation_id(body: Json, headers: Mapping[str, str], sources: Sequenc
 def _find_values(body: Json, headers: Mapping[str, str], source: str) -> Iterable[str]:
     """The values of this source, which are texts that are not empty."""
     if source in FIELDS:
-        value: Any = body
-        for name in source.split("."):
-            value = value.get(name) if isinstance(value, dict) else None
+        value = find_member(body, tuple(source.split(".")))
         if isinstance(value, str) and value:
             yield value
     header = headers.get(source) if source in HEADERS else None

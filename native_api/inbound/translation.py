@@ -7,7 +7,26 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from native_api.exceptions import UnsupportedField
-from native_api.types import Json
+from native_api.types import ClientBody, Json
+
+
+def read_head(body: Mapping[str, Any], fields: Iterable[str], output_limit: str) -> Json:
+    """What routing, limits and records read of a request, in the unified request's words: these
+    fields, which are the same there, and `output_limit`, the field that bounds the output."""
+    head = {name: body[name] for name in fields if body.get(name) is not None}
+    head["stream_options"] = {"include_usage": True}
+    if body.get(output_limit):
+        head["max_completion_tokens"] = body[output_limit]
+    return head
+
+
+def simplify_content(parts: list[Json]) -> str | list[Json]:
+    """The unified content of these parts: the text itself if there is nothing else, since some
+    servers take nothing else."""
+    if not parts:
+        return ""
+    is_text = len(parts) == 1 and parts[0].keys() == {"type", "text"}
+    return str(parts[0]["text"]) if is_text else parts
 
 
 class Report:
@@ -37,7 +56,8 @@ class Report:
 
 
 class Translation:
-    """Makes the unified request of one request, with `build`.
+    """Makes the unified request of one request, with `build`. Another part of the gateway asks for
+    it through the `ClientBody`.
 
     `check` raises for what only the client's own wire can answer. It is apart, since hooks see the
     unified request also of a call that goes to that wire.
@@ -56,6 +76,17 @@ class Translation:
         chat = self._build(body, report)
         self._refused, self._places = report.refused, report.places
         return chat
+
+    def make_client_body(self, wire: str, body: Json, can_lack_search: bool = False) -> ClientBody:
+        """The body of this request for targets of its wire, and of all others."""
+        return ClientBody(
+            wire,
+            body,
+            self.unify,
+            can_lack_search=can_lack_search,
+            locate=self.locate,
+            check=self.check,
+        )
 
     def locate(self, body: Json) -> Mapping[str, str]:
         """The place of each unified message and tool -> that in the request that was unified."""

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 from operator import is_not
 from typing import Any, Final
 
+from native_api.dialects.shared.client_bodies import find_member
+from native_api.dialects.shared.json_values import read_objects
 from native_api.exceptions import InvalidRequest, UnsupportedField
 from native_api.types import Json
 
@@ -123,13 +125,15 @@ def beta_for_block(block: Json) -> str | None:
 def betas_for_options(body: Mapping[str, Any]) -> list[str]:
     """The betas that a body needs for members that only `provider_options` can add to it. The body
     may have any shape."""
-    betas = [beta for path, beta in BETA_BY_FIELD.items() if _find_member(body, path)]
+    betas = [beta for path, beta in BETA_BY_FIELD.items() if find_member(body, path)]
     management = body.get("context_management")
     if isinstance(management, dict) and any(
-        edit.get("type") == "compact_20260112" for edit in _objects(management.get("edits"))
+        edit.get("type") == "compact_20260112" for edit in read_objects(management.get("edits"))
     ):
         betas.append(COMPACTION_BETA)
-    return betas + [beta for tool in _objects(body.get("tools")) if (beta := beta_for_block(tool))]
+    return betas + [
+        beta for tool in read_objects(body.get("tools")) if (beta := beta_for_block(tool))
+    ]
 
 
 def drop_refused_betas(body: Json, refused: tuple[str, ...]) -> list[str]:
@@ -143,7 +147,7 @@ def drop_refused_betas(body: Json, refused: tuple[str, ...]) -> list[str]:
     dropped = [
         _drop_field(body, path)
         for path, beta in BETA_BY_FIELD.items()
-        if beta.startswith(refused) and _find_member(body, path)
+        if beta.startswith(refused) and find_member(body, path)
     ]
     _refuse_items(body, refused)
     if CACHE_SCOPE_BETA in refused and _drop_cache_scopes(body):
@@ -187,9 +191,11 @@ def _without_scope(value: Any) -> Any:
 def _refuse_items(body: Json, refused: tuple[str, ...]) -> None:
     """Raise UnsupportedField for a tool or block that needs a refused beta."""
     blocks = [
-        block for turn in _objects(body.get("messages")) for block in _objects(turn.get("content"))
+        block
+        for turn in read_objects(body.get("messages"))
+        for block in read_objects(turn.get("content"))
     ]
-    for member, items in (("tools", _objects(body.get("tools"))), ("messages", blocks)):
+    for member, items in (("tools", read_objects(body.get("tools"))), ("messages", blocks)):
         for item in items:
             if (beta_for_block(item) or "").startswith(refused):
                 raise UnsupportedField(
@@ -206,14 +212,3 @@ def _drop_field(body: Json, path: tuple[str, ...]) -> str:
     if rest:
         body[path[0]] = rest
     return name
-
-
-def _find_member(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    value: Any = body
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
-
-
-def _objects(items: Any) -> list[Json]:
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []

@@ -18,7 +18,7 @@ from native_api.dialects.anthropic.models import OTHER_VENDOR, read_abilities
 from native_api.dialects.shared import client_bodies
 from native_api.dialects.shared.call_ids import CLAUDE_IDS, CallIds
 from native_api.dialects.shared.gateway_owned import REASONS
-from native_api.dialects.shared.issuers import MARK
+from native_api.dialects.shared.issuers import MARK, OWN_MEMBERS
 from native_api.dialects.shared.parts import is_blank
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json, Target
@@ -136,7 +136,7 @@ def _edit_thinking(block: Json, issuer: str, is_claude: bool, omitted: list[str]
     if block.get(MARK) == issuer:
         return {name: value for name, value in block.items() if name != MARK}
     is_signed = bool(block.get("signature") or block.get("data"))
-    if not (is_claude or is_signed or "restored" in block or MARK in block):
+    if not (is_claude or is_signed or OWN_MEMBERS & block.keys()):
         return block
     omitted.append("messages.thinking")
     return None

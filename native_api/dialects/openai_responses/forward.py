@@ -20,7 +20,7 @@ from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
 from native_api.dialects.shared import client_bodies
 from native_api.dialects.shared.call_ids import OPENAI_IDS, fit_id
 from native_api.dialects.shared.client_bodies import Path, find_member, put_member
-from native_api.dialects.shared.issuers import MARK
+from native_api.dialects.shared.issuers import MARK, RESTORED
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json, Target
@@ -122,7 +122,7 @@ def _edit_encrypted(item: Json, issuer: str, stored: bool, path: str) -> Json | 
     Raises UnsupportedField for the compacted conversation of another provider, which is all that is
     left of it.
     """
-    if "restored" in item:
+    if RESTORED in item:
         return None
     maker = item.get(MARK)
     if maker == issuer:

@@ -26,6 +26,11 @@ from typing import Any, Final
 from native_api.types import Json
 
 MARK: Final = "issued_by"
+RESTORED: Final = "restored"
+"""The member of a client's block or item, beside MARK, with what a provider of another wire needs
+back (`inbound.sealed`)."""
+OWN_MEMBERS: Final = frozenset({MARK, RESTORED})
+"""Members of a client's blocks and items that nobody but the gateway writes."""
 
 LISTS: Final = ("reasoning_details", "provider_content")
 """Members of a message whose items have the mark."""

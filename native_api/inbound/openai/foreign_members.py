@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
+from native_api.dialects.shared.issuers import MARK
 from native_api.types import Json
 
 WRAPPED: Final = "provider_specific_fields"
@@ -180,8 +181,8 @@ def _restore_reasoning(message: Json) -> None:
 def _build_detail(block: Json, index: int) -> Json:
     """The unified form of one of Anthropic's blocks of thinking."""
     frame: Json = {"format": "anthropic", "index": index}
-    if block.get("issued_by"):
-        frame["issued_by"] = block["issued_by"]
+    if block.get(MARK):
+        frame[MARK] = block[MARK]
     if block.get("type") == "redacted_thinking":
         return {"type": "reasoning.encrypted", "data": block.get("data"), **frame}
     signature = block.get("signature")

@@ -70,7 +70,10 @@ def test_an_empty_signature_is_none(signature: Any) -> None:
     assert parsed.dropped_fields == []
 
 
-@each("signature", ["EqQBCkYIBxgC", "nseal1.x", signed()[:-6] + "AAAA==", ALICES.seal(["x"])])
+@each("signature", [
+    "EqQBCkYIBxgC", "nseal1.x", signed()[:-6] + "AAAA==", ALICES.seal(["x"]),
+    ALICES.seal({"summary": "x"}),
+])  # fmt: skip
 def test_what_does_not_open_is_left_out_and_reported(signature: str) -> None:
     parsed = parse(thought(signature), {"type": "redacted_thinking", "data": signature})
     assert opened(parsed) == [

@@ -7,13 +7,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from native_api.dialects.shared.issuers import MARK
 from native_api.inbound.anthropic.messages.reply import find_seal
 from native_api.inbound.base import ParsedRequest, Seal
+from native_api.inbound.sealed import is_marked, seal_signed
 from native_api.types import Json
 
-MARK: Final = "issued_by"
 SIGNED_MEMBERS: Final = ("signature", "data", "encrypted_content")
 
 
@@ -52,14 +53,10 @@ def seal_event(event: Json, seal: Seal) -> Json:
     return {**event, **sealed}
 
 
-def is_marked(value: Any) -> bool:
-    return isinstance(value, dict) and MARK in value
-
-
 def seal_members(members: Json, seal: Seal) -> Json:
     """A block or a piece of one, whose issuer goes into the seal."""
     sealed = {name: value for name, value in members.items() if name != MARK}
     for name in SIGNED_MEMBERS:
         if sealed.get(name):
-            sealed[name] = seal.seal({MARK: members[MARK], "value": sealed[name]})
+            sealed[name] = seal_signed(seal, members[MARK], sealed[name])
     return sealed

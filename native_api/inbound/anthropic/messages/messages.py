@@ -27,7 +27,7 @@ from native_api.inbound.base import (
 from native_api.inbound.request_serializer import RequestSerializer, restore_written
 from native_api.inbound.translation import Translation
 from native_api.operations import CHAT, Operation
-from native_api.types import ClientBody, Json
+from native_api.types import Json
 
 BETA_SEPARATOR: Final = ","
 FIELD_NAMES: Final = {
@@ -76,14 +76,7 @@ class MessagesFormat(InboundFormat):
         if betas:
             body["betas"] = betas
         body["messages"], lost = open_messages(body["messages"], context.seal)
-        translation = Translation(unify)
-        client_body = ClientBody(
-            self.wire,
-            body,
-            translation.unify,
-            locate=translation.locate,
-            check=translation.check,
-        )
+        client_body = Translation(unify).make_client_body(self.wire, body)
         return ParsedRequest(read_head(checked), [*dropped_fields, *lost], client_body, context)
 
     def rename_field(self, path: str) -> str:

@@ -10,6 +10,7 @@ from native_api.dialects.shared.json_values import dump_json
 from native_api.dialects.shared.tools import parse_arguments
 from native_api.inbound.base import Seal
 from native_api.inbound.replayed import ReplayedMembers
+from native_api.inbound.sealed import seal_replayed, seal_signed
 from native_api.types import Json
 
 
@@ -47,8 +48,8 @@ class OwnThinking(Block):
 
     def finish(self) -> Iterator[Json]:
         if self.signature:
-            value = {"issued_by": self._issuer, "value": self.signature}
-            yield {"type": "signature_delta", "signature": self._seal.seal(value)}
+            sealed = seal_signed(self._seal, self._issuer, self.signature)
+            yield {"type": "signature_delta", "signature": sealed}
 
 
 class ReplayedThinking(Block):
@@ -63,7 +64,8 @@ class ReplayedThinking(Block):
     def finish(self) -> Iterator[Json]:
         members = self._replayed.take()
         if members is not None:
-            yield {"type": "signature_delta", "signature": self._seal.seal({"message": members})}
+            sealed = seal_replayed(self._seal, members)
+            yield {"type": "signature_delta", "signature": sealed}
 
 
 class CallBlock(Block):

@@ -3,16 +3,13 @@ with the mark of its issuer, or what another wire needs back (`inbound.replayed`
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from native_api.dialects.shared.issuers import MARK
+from native_api.dialects.shared.issuers import OWN_MEMBERS
 from native_api.inbound.base import Seal
+from native_api.inbound.sealed import read_sealed
 from native_api.types import Json
 
-RESTORED: Final = "restored"
-"""The member of a block, inside the gateway, with what another wire needs back."""
-OWN_MEMBERS: Final = frozenset({MARK, RESTORED})
-"""Members of blocks that nobody but the gateway writes."""
 SEALED_MEMBERS: Final = {"thinking": "signature", "redacted_thinking": "data"}
 """Type of a block -> its member that is sealed."""
 
@@ -57,11 +54,7 @@ def _open_block(block: Json, seal: Seal, lost: list[str]) -> Json:
     sealed = block.get(member)
     if not sealed:
         return kept
-    value: Any = seal.open(sealed)
-    if not isinstance(value, dict):
+    members = read_sealed(seal.open(sealed), member)
+    if not members:
         lost.append(f"messages.{member}")
-    elif MARK in value:
-        kept |= {member: value["value"], MARK: value[MARK]}
-    elif "message" in value:
-        kept[RESTORED] = value["message"]
-    return kept
+    return kept | members

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from native_api.dialects.shared.issuers import MARK
 from native_api.dialects.shared.json_values import dump_json
 from native_api.inbound.anthropic.messages.open_blocks import (
     Block,
@@ -33,6 +34,7 @@ from native_api.inbound.anthropic.messages.reply_parts import (
 )
 from native_api.inbound.base import Seal
 from native_api.inbound.replayed import ReplayedMembers
+from native_api.inbound.sealed import seal_replayed, seal_signed
 from native_api.types import Json
 
 FORMAT: Final = "anthropic"
@@ -169,12 +171,12 @@ class ReplyBlocks:
     def _add_own_thinking(self, item: Mapping[str, Any]) -> None:
         """Thinking of Anthropic's, or a piece of it."""
         if item.get("type") == "reasoning.encrypted":
-            value = {"issued_by": item.get("issued_by"), "value": item.get("data")}
-            self._begin(Block({"type": "redacted_thinking", "data": self._seal.seal(value)}))
+            sealed = seal_signed(self._seal, item.get(MARK), item.get("data"))
+            self._begin(Block({"type": "redacted_thinking", "data": sealed}))
             return
         block = self._own_thinking.get(item.get("index")) if "format" not in item else None
         if not isinstance(block, OwnThinking):
-            block = OwnThinking(self._seal, item.get("issued_by"))
+            block = OwnThinking(self._seal, item.get(MARK))
             self._own_thinking[item.get("index")] = self._begin(block)
         if item.get("text"):
             self._send(block, {"type": "thinking_delta", "thinking": item["text"]})
@@ -252,8 +254,7 @@ class ReplyBlocks:
         members = self._replayed.take()
         if members is None:
             return None
-        data = self._seal.seal({"message": members})
-        return Block({"type": "redacted_thinking", "data": data})
+        return Block({"type": "redacted_thinking", "data": seal_replayed(self._seal, members)})
 
     def _append(self, block: Block) -> None:
         self._queue.append(block)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from native_api.dialects.shared.issuers import MARK
 from native_api.types import Json
 
 
@@ -42,5 +43,5 @@ def read_call_members(call: Mapping[str, Any], own_format: str) -> tuple[Json, J
         return {}, {}
     own = extra.get(own_format)
     own = own if isinstance(own, dict) else {}
-    members = {name: value for name, value in own.items() if name != "issued_by"}
+    members = {name: value for name, value in own.items() if name != MARK}
     return members, {name: value for name, value in extra.items() if name != own_format}

@@ -25,12 +25,18 @@ from native_api.inbound.anthropic.messages.reply import (
 from native_api.inbound.anthropic.messages.reply_ending import build_usage
 from native_api.inbound.base import ParsedRequest, StreamWriter, to_json
 from native_api.inbound.deltas import iterate_deltas
+from native_api.inbound.forwarded_events import (
+    find_kind,
+    frame_event,
+    join_events,
+    write_edited,
+)
 from native_api.types import ForwardedEvent, Json
 
 PING: Final = b'event: ping\ndata: {"type": "ping"}\n\n'
 START, STOP = "message_start", "message_stop"
-READ: Final = frozenset({START, STOP})
-"""Events of a provider that are read although no dialect has edited them."""
+READ: Final = frozenset({"", START, STOP})
+"""Events of a provider that are read although no dialect has edited them; "" has no name."""
 
 TEXT_EVENT: Final = (
     b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
@@ -94,26 +100,17 @@ class MessagesStreamWriter(StreamWriter):
 
     def forward(self, events: Iterable[ForwardedEvent]) -> bytes:
         self._is_forwarded = True
-        texts = []
-        for event in events:
-            _, data, event_type, _ = event
-            if data is None or not event_type or event_type in READ:
-                texts.append(self._forward_read(event))
-            else:
-                texts.append(f"event: {event_type}\ndata: {data}\n\n")
-        return "".join(texts).encode()
+        return join_events(events, READ, self._forward_read)
 
     def _forward_read(self, event: ForwardedEvent) -> str:
         """The text of an event that is edited, has no name, or begins or ends the message."""
         members = event.read()
-        event_type = event.type or str(members.get("type") or "message")
-        self._is_stopped = self._is_stopped or event_type == STOP
+        kind = find_kind(event, members)
+        self._is_stopped = self._is_stopped or kind == STOP
         edited = seal_event(members, self._seal) if event.data is None else members
-        if event_type == START:
+        if kind == START:
             edited = name_model(self._parsed, edited)
-        if edited is members and event.data is not None:
-            return f"event: {event_type}\ndata: {event.data}\n\n"
-        return f"event: {event_type}\ndata: {to_json(edited).decode()}\n\n"
+        return write_edited(event, kind, members, edited)
 
     def ping(self) -> bytes:
         return PING
@@ -137,6 +134,4 @@ class MessagesStreamWriter(StreamWriter):
 
 def encode(events: Iterable[Json]) -> bytes:
     """The bytes of these events."""
-    return b"".join(
-        [b"event: %b\ndata: %b\n\n" % (event["type"].encode(), to_json(event)) for event in events]
-    )
+    return b"".join([frame_event(event["type"], to_json(event)) for event in events])

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
+from native_api.dialects.shared.issuers import OWN_MEMBERS
 from native_api.dialects.shared.unknown_members import MAX_NAMES, describe_member
+from native_api.inbound import translation
 from native_api.inbound.anthropic.messages.blocks import MESSAGES, SYSTEM
-from native_api.inbound.anthropic.messages.opened import OWN_MEMBERS
 from native_api.inbound.anthropic.messages.serializer import MessagesSerializer
 from native_api.inbound.anthropic.messages.tools import TOOLS
 from native_api.inbound.anthropic.messages.unify_messages import Conversation, mark_last_part
@@ -100,12 +101,9 @@ def _rename_fields(body: Mapping[str, Any]) -> Json:
 
 def read_head(body: Mapping[str, Any]) -> Json:
     """What routing, limits and records read of a request, in the unified request's words."""
-    head = {name: body[name] for name in ROUTED_FIELDS if body.get(name) is not None}
-    head["stream_options"] = {"include_usage": True}
+    head = translation.read_head(body, ROUTED_FIELDS, "max_tokens")
     if _has_own_fallbacks(body):
         head["fallbacks"] = body["fallbacks"]
-    if body.get("max_tokens"):
-        head["max_completion_tokens"] = body["max_tokens"]
     if body.get("service_tier") in SERVICE_TIERS:
         head["service_tier"] = SERVICE_TIERS[body["service_tier"]]
     metadata = _read_metadata(body.get("metadata") or {})

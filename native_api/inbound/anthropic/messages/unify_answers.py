@@ -1,7 +1,7 @@
 """A model's turn as one unified message, as `dialects.anthropic` writes it when it reads a reply,
 so that each provider gets back what it made.
 
-What another wire needs back is in the members of blocks that `opened` calls RESTORED. Blocks of
+What another wire needs back is in the member RESTORED of blocks. Blocks of
 Anthropic's own tools, and signatures without the mark of their issuer, go back to nobody.
 """
 
@@ -13,8 +13,9 @@ from typing import Any, Final
 from native_api.dialects.anthropic.replay import WIRE
 from native_api.dialects.anthropic.reply_builder import ReplyBuilder
 from native_api.dialects.shared.deltas import add_delta, complete_message
-from native_api.dialects.shared.issuers import LISTS, MARK
-from native_api.inbound.anthropic.messages.opened import RESTORED, SEALED_MEMBERS
+from native_api.dialects.shared.issuers import LISTS, MARK, RESTORED
+from native_api.inbound.anthropic.messages.opened import SEALED_MEMBERS
+from native_api.inbound.checks import MAX_SHOWN
 from native_api.inbound.replayed import restore
 from native_api.inbound.translation import Report
 from native_api.types import Json
@@ -33,7 +34,9 @@ def unify_answer(content: Any, report: Report) -> Json:
     _mark_reasoning(message, blocks)
     _mark_blocks(message, issuers)
     if "provider_content" not in message:
-        report.omit_all(f"messages.{block['type'][:50]}" for block in _find_own_blocks(blocks))
+        report.omit_all(
+            f"messages.{block['type'][:MAX_SHOWN]}" for block in _find_own_blocks(blocks)
+        )
     _restore(message, blocks)
     _keep_cache_control(message, blocks)
     return message

@@ -15,8 +15,8 @@ import re
 from typing import Any, Final
 
 from native_api.inbound.anthropic.messages.unify_answers import unify_answer
-from native_api.inbound.anthropic.messages.unify_parts import read_content, read_parts, simplify
-from native_api.inbound.translation import Report
+from native_api.inbound.anthropic.messages.unify_parts import read_content, read_parts
+from native_api.inbound.translation import Report, simplify_content
 from native_api.types import Json
 
 BILLING_LINE: Final = re.compile(r"x-anthropic-billing-header:[^\n]*\n*")
@@ -76,7 +76,7 @@ class Conversation:
             self._report.refuse(path, "other providers than Anthropic take only text here")
             parts = [part for part in parts if part["type"] == "text"]
         if parts:
-            self._add({"role": "system", "content": simplify(parts)}, place)
+            self._add({"role": "system", "content": simplify_content(parts)}, place)
 
     def _add_system_turn(self, turn: Json, path: str, is_cleared: bool) -> None:
         self.effort = (turn.get("output_config") or {}).get("effort") or self.effort
@@ -101,7 +101,7 @@ class Conversation:
             else:
                 parts += read_parts(block, block_path, self._report)
         if parts or len(self.messages) == before:
-            self._add({"role": "user", "content": simplify(parts)}, path)
+            self._add({"role": "user", "content": simplify_content(parts)}, path)
 
     def _build_result(self, block: Json, path: str) -> Json:
         parts = read_content(block.get("content"), path, self._report)
@@ -111,7 +111,7 @@ class Conversation:
         result: Json = {
             "role": "tool",
             "tool_call_id": block["tool_use_id"],
-            "content": simplify(parts),
+            "content": simplify_content(parts),
         }
         if block.get("is_error"):
             result["is_error"] = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from native_api.inbound.checks import MAX_SHOWN
 from native_api.inbound.translation import Report
 from native_api.types import Json
 
@@ -18,21 +19,12 @@ def read_parts(block: Json, path: str, report: Report) -> list[Json]:
     """The parts of one block. One that only Anthropic understands is refused, and has none."""
     build = BUILDERS.get(block["type"])
     if build is None:
-        report.refuse(path, f"only Anthropic takes {block['type'][:50]!r} blocks here")
+        report.refuse(path, f"only Anthropic takes {block['type'][:MAX_SHOWN]!r} blocks here")
         return []
     parts: list[Json] = build(block, path, report)
     if block.get("cache_control") and parts:
         parts[-1]["cache_control"] = block["cache_control"]
     return parts
-
-
-def simplify(parts: list[Json]) -> Any:
-    """The content of parts: the text itself if there is nothing else, since some servers take
-    nothing else."""
-    if not parts:
-        return ""
-    is_text = len(parts) == 1 and parts[0].keys() == {"type", "text"}
-    return parts[0]["text"] if is_text else parts
 
 
 def read_content(content: Any, path: str, report: Report) -> list[Json]:
@@ -122,7 +114,7 @@ def _report_citations(block: Json, report: Report) -> None:
 
 
 def _refuse_source(source: Json, path: str, report: Report) -> list[Json]:
-    reason = f"only Anthropic takes sources of the type {source['type'][:50]!r}"
+    reason = f"only Anthropic takes sources of the type {source['type'][:MAX_SHOWN]!r}"
     report.refuse(f"{path}.source.type", reason)
     return []
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from native_api.inbound.checks import MAX_SHOWN
 from native_api.inbound.translation import Report
 from native_api.types import Json
 
@@ -52,9 +53,9 @@ def _add_tool(tool: Json, path: str, tools: dict[str, Json], unified: Json, repo
     elif kind.startswith(WEB_SEARCH):
         unified["web_search_options"] = _build_search(tool, report)
     elif kind.startswith(HELPERS):
-        report.omit(f"tools.{kind[:50]}")
+        report.omit(f"tools.{kind[:MAX_SHOWN]}")
     else:
-        report.refuse(f"{path}.type", f"only Anthropic has the tool {kind[:50]!r}")
+        report.refuse(f"{path}.type", f"only Anthropic has the tool {kind[:MAX_SHOWN]!r}")
 
 
 def _build_function(tool: Json, report: Report) -> Json:

@@ -19,7 +19,7 @@ from native_api.inbound.openai.responses.responses import ResponsesFormat
 from native_api.inbound.openai.responses.sealed import OPENED_MEMBERS, is_summary
 from native_api.inbound.openai.responses.unify import unify
 from native_api.inbound.translation import Report, Translation
-from native_api.types import ChatRequest, ClientBody, Json
+from native_api.types import ChatRequest, Json
 
 INSTRUCTION: Final = (
     "Write a summary of this conversation that replaces it: another model will continue from the "
@@ -47,14 +47,7 @@ class CompactFormat(ResponsesFormat):
         if not written.get("input"):
             raise FieldError("input", "expected a conversation").as_invalid_request()
         # Without a wire: targets of Responses get the unified request, too.
-        translation = Translation(unify_compaction)
-        client_body = ClientBody(
-            "",
-            written,
-            translation.unify,
-            locate=translation.locate,
-            check=translation.check,
-        )
+        client_body = Translation(unify_compaction).make_client_body("", written)
         return parsed._replace(client_body=client_body)
 
     def reply(self, parsed: ParsedRequest, reply: Any) -> bytes:

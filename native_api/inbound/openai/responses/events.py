@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from native_api.inbound.base import to_json
+from native_api.inbound.forwarded_events import frame_event
 from native_api.inbound.openai.responses.output_items import (
     ARGUMENTS,
     INPUT,
@@ -98,10 +99,6 @@ class EventWriter(OutputListener):
             b"%b%b%b%d}\n\n" % (before, orjson.dumps(piece), after, self.sequence_number)
         )
         self.sequence_number += 1
-
-
-def frame_event(kind: str, data: bytes) -> bytes:
-    return b"event: %b\ndata: %b\n\n" % (kind.encode(), data)
 
 
 def _locate(item: OutputItem, part: Part) -> Json:

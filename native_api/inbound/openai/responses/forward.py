@@ -11,8 +11,15 @@ from typing import Any, Final
 
 from native_api.dialects.shared.issuers import MARK
 from native_api.inbound.base import ParsedRequest, to_json
-from native_api.inbound.openai.responses.events import EventWriter, frame_event
+from native_api.inbound.forwarded_events import (
+    find_kind,
+    frame_event,
+    join_events,
+    write_edited,
+)
+from native_api.inbound.openai.responses.events import EventWriter
 from native_api.inbound.openai.responses.response_object import ResponseHead
+from native_api.inbound.sealed import is_marked, seal_signed
 from native_api.types import ForwardedEvent, Json
 
 STATES: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
@@ -49,13 +56,13 @@ class ResponseEditor:
             if name not in response or response[name] != value
         }
         output = response.get("output")
-        if isinstance(output, list) and any(map(_is_marked, output)):
+        if isinstance(output, list) and any(map(is_marked, output)):
             edited["output"] = [self.edit_item(item) for item in output]
         return _replace(response, edited)
 
     def edit_item(self, item: Any) -> Any:
         """The item with its encrypted content sealed."""
-        if not _is_marked(item):
+        if not is_marked(item):
             return item
         members = {name: value for name, value in item.items() if name != MARK}
         if members.get("encrypted_content"):
@@ -67,13 +74,9 @@ class ResponseEditor:
             return None
         sealed = self._sealed.get((issuer, value))
         if sealed is None:
-            sealed = self._context.seal.seal({MARK: issuer, "value": value})
+            sealed = seal_signed(self._context.seal, issuer, value)
             self._sealed[issuer, value] = sealed
         return sealed
-
-
-def _is_marked(item: Any) -> bool:
-    return isinstance(item, dict) and MARK in item
 
 
 def _replace(whole: Json, edited: Mapping[str, Any]) -> Json:
@@ -98,30 +101,20 @@ class ForwardedResponse:
         self._response: Json | None = None
 
     def forward(self, events: Iterable[ForwardedEvent]) -> bytes:
-        batch, read_kinds = list(events), self._read_kinds
-        texts: list[str] = []
-        for event in batch:
-            _, data, kind, _ = event
-            if data is None or kind in read_kinds:
-                texts.append(self._read(event))
-            else:
-                texts.append(f"event: {kind}\ndata: {data}\n\n")
+        batch = list(events)
         if batch:
             self._first, self._last = self._first or batch[0], batch[-1]
             self._count += len(batch)
-        return "".join(texts).encode()
+        return join_events(batch, self._read_kinds, self._read)
 
     def _read(self, event: ForwardedEvent) -> str:
         """The text of an event that has to be read; "" for the last one."""
         members = event.read()
-        kind = event.type or str(members.get("type") or "message")
+        kind = find_kind(event, members)
         if kind in ENDS:
             self._end = event
             return ""
-        edited = self._editor.edit_event(members)
-        if edited is members and event.data is not None:
-            return f"event: {kind}\ndata: {event.data}\n\n"
-        return frame_event(kind, to_json(edited)).decode()
+        return write_edited(event, kind, members, self._editor.edit_event(members))
 
     def finish(self) -> Json:
         """The response of the last event."""

@@ -40,6 +40,7 @@ from native_api.inbound.openai.responses.text_details import (
 )
 from native_api.inbound.openai.responses.tools import ToolName, split_name
 from native_api.inbound.replayed import ReplayedMembers
+from native_api.inbound.sealed import seal_replayed
 from native_api.types import Json
 
 WIRE: Final = "openai_responses"
@@ -140,7 +141,7 @@ class ReplyOutput:
         members = self._replayed.take()
         if members is None or self._seal is None:
             return None
-        return self._seal.seal({"message": members})
+        return seal_replayed(self._seal, members)
 
     def _finish_items(self, is_end: bool = False) -> None:
         """Finish the items that are complete, or at the end all, in their order."""

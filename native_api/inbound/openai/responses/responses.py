@@ -16,9 +16,9 @@ from native_api.inbound.openai.responses.stream import ResponsesStreamWriter
 from native_api.inbound.openai.responses.tools import find_custom_names
 from native_api.inbound.openai.responses.unify import unify
 from native_api.inbound.request_serializer import restore_written
-from native_api.inbound.translation import Translation
+from native_api.inbound.translation import Translation, read_head
 from native_api.operations import CHAT
-from native_api.types import ClientBody, Json
+from native_api.types import Json
 
 FIELD_NAMES: Final = {
     "messages": "input",
@@ -53,15 +53,9 @@ class ResponsesFormat(OpenAIFormat):
             seal = context.seal if context is not None else None
             written["input"] = open_input(written["input"], seal, dropped_fields)
         translation = Translation(unify)
-        client_body = ClientBody(
-            self.wire,
-            written,
-            translation.unify,
-            can_lack_search=True,
-            locate=translation.locate,
-            check=translation.check,
-        )
-        return ParsedRequest(_build_head(checked), dropped_fields, client_body, context)
+        client_body = translation.make_client_body(self.wire, written, can_lack_search=True)
+        head = read_head(checked, HEAD_FIELDS, "max_output_tokens")
+        return ParsedRequest(head, dropped_fields, client_body, context)
 
     def reply(self, parsed: ParsedRequest, reply: Any) -> bytes:
         names = _find_custom_names(parsed)
@@ -77,12 +71,3 @@ class ResponsesFormat(OpenAIFormat):
 
 def _find_custom_names(parsed: ParsedRequest) -> frozenset[str]:
     return find_custom_names(parsed.client_body.body) if parsed.client_body else frozenset()
-
-
-def _build_head(body: Json) -> Json:
-    """What routing, limits and records read of the unified request."""
-    head = {name: body[name] for name in HEAD_FIELDS if body.get(name) is not None}
-    head["stream_options"] = {"include_usage": True}
-    if body.get("max_output_tokens"):
-        head["max_completion_tokens"] = body["max_output_tokens"]
-    return head

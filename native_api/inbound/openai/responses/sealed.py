@@ -14,13 +14,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from native_api.dialects.shared.issuers import MARK
+from native_api.dialects.shared.issuers import OWN_MEMBERS, RESTORED
 from native_api.inbound.base import Seal
+from native_api.inbound.sealed import read_sealed
 from native_api.types import Json
 
 ENCRYPTED: Final = "encrypted_content"
-RESTORED: Final = "restored"
-OPENED_MEMBERS: Final = frozenset({ENCRYPTED, MARK, RESTORED})
+OPENED_MEMBERS: Final = OWN_MEMBERS | {ENCRYPTED}
 SUMMARY_TITLE: Final = "Summary of the conversation before this message:"
 REPORT: Final = f"input.{ENCRYPTED}"
 
@@ -45,7 +45,9 @@ def _open_item(item: Json, seal: Seal | None, omitted: list[str]) -> Json:
     value = seal.open(sealed) if seal is not None else None
     if item.get("type") == "compaction" and isinstance(value, dict) and "summary" in value:
         return build_summary_message(value["summary"])
-    members = _read_value(value, item.get("type")) if isinstance(value, dict) else {}
+    members = read_sealed(value, ENCRYPTED)
+    if RESTORED in members and item.get("type") != "reasoning":
+        members = {}
     if not members and REPORT not in omitted:
         omitted.append(REPORT)
     return opened | members
@@ -59,11 +61,3 @@ def build_summary_message(summary: str) -> Json:
 def is_summary(message: Json) -> bool:
     content = message.get("content")
     return isinstance(content, str) and content.startswith(SUMMARY_TITLE)
-
-
-def _read_value(value: Json, kind: Any) -> Json:
-    if isinstance(value.get("message"), dict):
-        return {RESTORED: value["message"]} if kind == "reasoning" else {}
-    if value.get(MARK) and isinstance(value.get("value"), str):
-        return {ENCRYPTED: value["value"], MARK: value[MARK]}
-    return {}

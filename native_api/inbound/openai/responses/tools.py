@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
+from native_api.inbound.checks import MAX_SHOWN
 from native_api.inbound.openai.responses.custom_tools import build_function
 from native_api.inbound.openai.responses.unify_parts import refuse_kind
 from native_api.inbound.translation import Report
@@ -198,7 +199,7 @@ def _build_web_search(tool: Json, report: Report) -> Json:
 def _unify_tool(flat: FlatTool, report: Report) -> Json:
     tool, kind = flat.tool, flat.tool["type"]
     report.omit_all(
-        f"tools.{name[:50]}"
+        f"tools.{name[:MAX_SHOWN]}"
         for name, value in tool.items()
         if name not in SERVED_MEMBERS and value not in USUAL_VALUES
     )

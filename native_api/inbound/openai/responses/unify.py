@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
 from native_api.exceptions import InvalidRequest
-from native_api.inbound.checks import FieldError
+from native_api.inbound.checks import MAX_SHOWN, FieldError
 from native_api.inbound.openai.responses.tools import (
     UnifiedTools,
     flatten_tools,
@@ -68,7 +68,7 @@ def _unify(body: Json, report: Report) -> ChatRequest:
     _add_cache_options(chat, body.get("prompt_cache_options") or {}, report)
     _update(chat, body, report)
     report.omit_all(
-        name[:50]
+        name[:MAX_SHOWN]
         for name, value in body.items()
         if name not in READ_FIELDS and value not in (None, [], {}) and not _is_usual(name, value)
     )
@@ -180,7 +180,7 @@ def _update(chat: Json, body: Json, report: Report) -> None:
 
 def _report(report: Report, field: str, written: Json, known: Iterable[str]) -> None:
     report.omit_all(
-        f"{field}.{name[:50]}"
+        f"{field}.{name[:MAX_SHOWN]}"
         for name, value in written.items()
         if name not in known and value is not None
     )

@@ -8,7 +8,7 @@ from typing import Any, Final
 from native_api.inbound.checks import MAX_SHOWN, FieldError
 from native_api.inbound.openai.chat_messages import file as check_file
 from native_api.inbound.openai.chat_messages import url as check_url
-from native_api.inbound.translation import Report
+from native_api.inbound.translation import Report, simplify_content
 from native_api.types import Json
 
 TEXTS: Final = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
@@ -24,7 +24,7 @@ def refuse_kind(report: Report, path: str, kind: str) -> None:
 def unify_content(
     content: Any, path: str, report: Report, text_only: bool = False
 ) -> str | list[Json]:
-    """A string, or unified parts. One text without marks is a string, which every server takes.
+    """A string, or unified parts.
 
     Raises FieldError for a wrong value.
     """
@@ -34,12 +34,7 @@ def unify_content(
         unify_part(part, f"{path}[{index}]", report, text_only)
         for index, part in enumerate(content or ())
     ]
-    parts = [part for part in found if part is not None]
-    if not parts:
-        return ""
-    if len(parts) == 1 and parts[0].keys() == {"type", "text"}:
-        return str(parts[0]["text"])
-    return parts
+    return simplify_content([part for part in found if part is not None])
 
 
 def unify_part(part: Json, path: str, report: Report, text_only: bool = False) -> Json | None:

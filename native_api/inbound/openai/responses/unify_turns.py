@@ -12,9 +12,8 @@ from typing import Any, Final, NamedTuple
 
 from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.openai_responses.reply import build_reply
-from native_api.dialects.shared.issuers import MARK
+from native_api.dialects.shared.issuers import MARK, RESTORED
 from native_api.inbound.openai.responses.custom_tools import write_call
-from native_api.inbound.openai.responses.sealed import RESTORED
 from native_api.inbound.openai.responses.tools import ToolName, UnifiedTools, join_name
 from native_api.inbound.openai.responses.unify_calls import (
     FUNCTION_NAMES,
