@@ -1,7 +1,7 @@
 """Streams of the Responses API for clients of it: events go on as the provider sent them. The
 edits:
 
-1. What is encrypted gets the mark of its issuer, wherever an item is told.
+1. What is encrypted gets the mark of its issuer, in every event that has the item.
 2. A response says that the provider has not stored it, unless it may (OWN_ACCOUNT).
 3. The event that ends the response is held back until its usage is recorded.
 4. `[DONE]`, which some servers send after it, is left out.
