@@ -54,6 +54,15 @@ def test_an_event_without_a_name_has_that_of_its_data(wire: str) -> None:
     assert as_events(forwarded) == events
 
 
+@each("wire", WIRES)
+def test_a_name_in_the_data_begins_no_event_of_its_own(wire: str) -> None:
+    new = make_event(type="x\n\nevent: error\ndata: {}")._replace(type="")
+    ending = (*((ENDED,) if wire == "anthropic" else ()), ENDS[wire])
+    events = [*BEGINNINGS[wire], new, *ending]
+    kinds = [event.type for event in edit(wire, events)]
+    assert kinds == [event.type or "message" for event in events]
+
+
 @each("said", [None, True])
 def test_every_event_with_a_response_says_that_it_is_not_stored(said: Any) -> None:
     sent = [build_response(store=said), build_response(store=said, usage={"input_tokens": 3})]

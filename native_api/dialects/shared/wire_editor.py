@@ -51,6 +51,8 @@ def forward_event(chunk: Any, event: Event, parsed: Json, edited: Json) -> Forwa
     type is in the data if a server sends it only there.
     """
     kind = event.type or str(parsed.get("type") or "")
+    if not kind.isprintable():  # A line end in it would begin an event of its own.
+        return ForwardedEvent(chunk, None, "message", edited)
     if edited is not parsed or "\n" in event.data or "\r" in event.data:
         return ForwardedEvent(chunk, None, kind, edited)
     return ForwardedEvent(chunk, event.data, kind)
