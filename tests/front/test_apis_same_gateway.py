@@ -261,6 +261,27 @@ def test_a_signature_goes_back_to_its_provider_for_its_caller_only(
     assert [block["type"] for block in sent] == ["text"]
 
 
+def test_reasoning_of_another_wire_goes_back_in_the_same_way(
+    routed: Site, upstream: Upstream
+) -> None:
+    """A client of Responses, in front of Anthropic."""
+    signed_turn(routed, upstream)
+    model, hello = f"claude/{SIGNING}", {"role": "user", "content": "Hi"}
+    output = post(routed, APIS["responses"], model).json()["output"]
+    [reasoning] = [item for item in output if item["type"] == "reasoning"]
+    assert reasoning["encrypted_content"].startswith("nseal1.")
+    items = [hello, *output, hello]
+    response = post(routed, APIS["responses"], model, input=items)
+    assert "x-native-omitted" not in response.headers
+    sent = upstream.requests_for(SIGNING)[-1].body["messages"][1]["content"]
+    assert sent[0]["signature"] == "sig-of-the-provider"
+    bob = {"authorization": f"Bearer {key_of_another_user(routed)}"}
+    response = post(routed, APIS["responses"], model, bob, input=items)
+    assert response.status_code == 200, response.text
+    assert "input.encrypted_content" in response.headers["x-native-omitted"]
+    assert "sig-of-the-provider" not in str(upstream.requests_for(SIGNING)[-1].body)
+
+
 def key_of_another_user(site: Site) -> str:
     code = "from django.contrib.auth.models import User; User.objects.get_or_create(username='bob')"
     run(site.environment, "-m", "django", "shell", "-c", code)
