@@ -3,7 +3,7 @@ and what the provider issued is marked (`issuers`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Final, TypeVar
 
@@ -16,6 +16,18 @@ T = TypeVar("T")
 has_nothing_to_mark: Final = MARKED_MEMBERS.isdisjoint
 """Whether a delta has no member with marks. Every chunk of text is asked, so the loops around it
 call nothing else."""
+
+
+TEXTS: Final = ("content", "reasoning_content", "refusal")
+"""Members of a message or a delta that are texts."""
+
+
+def check_texts(delta: Mapping[str, Any]) -> None:
+    """Raise UpstreamError if a text is anything else. Writers join texts, and clients do."""
+    for name in TEXTS:
+        text = delta.get(name)
+        if text is not None and text.__class__ is not str:
+            raise UpstreamError(f"The provider's answer is not valid: its {name} is not a text.")
 
 
 def guard(read: Callable[..., T]) -> Callable[..., T]:
@@ -41,7 +53,10 @@ def guard_reply(read: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(read)
     def read_and_mark(dialect: Any, body: Any, target: Any) -> Any:
-        return IssuerMarker(dialect.issuer(target)).mark_reply(read(dialect, body, target))
+        reply = read(dialect, body, target)
+        for choice in reply["choices"]:
+            check_texts(choice["message"])
+        return IssuerMarker(dialect.issuer(target)).mark_reply(reply)
 
     return guard(read_and_mark)
 
@@ -55,7 +70,9 @@ def guard_chunks(read: Callable[..., Iterable[Any]]) -> Callable[..., list[Any]]
             chunks = list(read(parser, *arguments))
             for chunk in chunks:
                 for choice in chunk["choices"]:
-                    if not has_nothing_to_mark(choice["delta"]) and parser.marker is not None:
+                    delta = choice["delta"]
+                    check_texts(delta)
+                    if not has_nothing_to_mark(delta) and parser.marker is not None:
                         parser.marker.mark_choice(choice)
             return chunks
         except NativeError:

@@ -218,7 +218,7 @@ class ReplyBlocks:
 
     def _add_own_block(self, block: Json) -> None:
         """A block of Anthropic's own tools. SDKs read the input of a call from pieces."""
-        if "input" not in block or not block["type"].endswith("tool_use"):
+        if "input" not in block or not str(block["type"]).endswith("tool_use"):
             self._begin(Block(block))
             return
         opened = self._begin(Block({**block, "input": {}}))
