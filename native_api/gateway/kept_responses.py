@@ -144,7 +144,9 @@ def _find_items(
     for digest, content in rows:
         text = kept_content.decrypt_or_skip(digest, content)
         max_bytes -= len(text)
-        if text and max_bytes >= 0:
+        if max_bytes < 0:
+            break
+        if text:
             items = kept_content.decode_turn(text).by_id()
             found.update({each: items[each] for each in missing & items.keys()})
             missing -= items.keys()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.core.management import call_command
@@ -39,6 +40,18 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.usefixtures("keeping_site"),
 ]
+
+
+def test_no_row_is_decrypted_for_an_item_once_there_were_enough_bytes() -> None:
+    def read_rows() -> Iterator[tuple[UUID, bytes]]:
+        for number in (1, 2):
+            row = UUID(int=number)
+            text = kept_content.encode_turn(kept_content.make_turn([asks("a" * 1000)], []))
+            yield row, kept_content.encrypt(row, text)
+        pytest.fail("a third row was read")
+
+    rows: Any = read_rows()
+    assert kept_responses._find_items(rows, ["msg_1"], 1500) == {}
 
 
 class TestEncryption:
