@@ -37,19 +37,17 @@ async def keep(
     response: Json,
     input_items: Sequence[Json],
     previous_response_id: str | None = None,
-    output: Sequence[Json] | None = None,
 ) -> bool:
     """Whether the response is kept now, so that its `store` may be true.
 
-    `response` is the reply as the client gets it. `output` are its output items as later turns need
-    them, if the client does not get all of them, such as reasoning's `encrypted_content`.
+    `response` is the reply as the client gets it.
     """
     if not can_keep(caller, response):
         return False
-    shown = response if output is not None else {**response, "output": None}
+    rest = {**response, "output": None}
     try:
-        turn = kept_content.make_turn(input_items, response["output"] if output is None else output)
-        new = await kept_threads.compute(_make_row, caller, shown, turn, previous_response_id)
+        turn = kept_content.make_turn(input_items, response["output"])
+        new = await kept_threads.compute(_make_row, caller, rest, turn, previous_response_id)
         return new is not None and await _write(new)
     except Exception as error:  # the reply is complete, and its client waits for its end
         _log_failure(error)
@@ -76,21 +74,21 @@ def can_keep(caller: Caller, response: Json) -> bool:
 
 
 def _make_row(
-    caller: Caller, shown: Json, turn: Turn, previous_response_id: str | None
+    caller: Caller, rest: Json, turn: Turn, previous_response_id: str | None
 ) -> NewRow | None:
-    """None if it is too large."""
+    """The row of a response, whose output is in the turn; None if it is too large."""
     text = kept_content.encode_turn(turn)
     if len(text) > native_settings.MAX_BODY_BYTES:
         return None
-    digest = kept_rows.response_digest(caller, shown["id"])
+    digest = kept_rows.response_digest(caller, rest["id"])
     new = NewRow(
         caller=caller,
-        response_id=shown["id"],
-        model=str(shown.get("model") or "")[:MAX_MODEL_LENGTH],
+        response_id=rest["id"],
+        model=str(rest.get("model") or "")[:MAX_MODEL_LENGTH],
         created_at=datetime.now(UTC),
         previous=_previous(caller, previous_response_id),
         items=kept_content.encrypt(digest, text),
-        response=kept_content.encrypt(digest, orjson.dumps(shown)),
+        response=kept_content.encrypt(digest, orjson.dumps(rest)),
         turn_bytes=len(text),
         item_digests=_item_digests(caller, turn),
     )

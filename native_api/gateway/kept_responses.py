@@ -39,7 +39,6 @@ __all__ = [
     "list_input_items",
     "load_history",
     "load_items",
-    "load_measured_history",
 ]
 
 T = TypeVar("T")
@@ -65,19 +64,14 @@ class History(NamedTuple):
 # --- for requests --------------------------------------------------------------------------------
 
 
-async def load_history(caller: Caller, previous_response_id: str) -> list[Json]:
-    """The items of a response and of all turns before it, in order.
-
-    Raises InvalidRequest (`previous_response_not_found`, or `context_length_exceeded`) or
-    DatabaseUnavailable.
-    """
-    return (await load_measured_history(caller, previous_response_id)).items
-
-
-async def load_measured_history(
+async def load_history(
     caller: Caller, previous_response_id: str, memory: BodyMemory | None = None
 ) -> History:
-    """`load_history`, with its size, which `memory` counts. Raises Overloaded too."""
+    """The items of a response and of all turns before it, in order. `memory` counts their bytes.
+
+    Raises InvalidRequest (`previous_response_not_found`, or `context_length_exceeded`),
+    DatabaseUnavailable or Overloaded.
+    """
     digest = kept_rows.response_digest(caller, previous_response_id)
     maximum = native_settings.MAX_BODY_BYTES
     try:
@@ -163,8 +157,6 @@ async def get(caller: Caller, response_id: str) -> Json:
 
 def _decode_response(row: KeptRow) -> Json:
     response: Json = orjson.loads(kept_content.decrypt(row.digest, row.response))
-    if response["output"] is not None:
-        return response
     return {**response, "output": _decode_turn(row).output}
 
 

@@ -14,8 +14,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from native_api.conf import native_settings
-from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
-from native_api.exceptions import InvalidRequest, UnsupportedField
+from native_api.exceptions import InvalidRequest
 from native_api.gateway import kept_responses, kept_threads
 from native_api.gateway.kept_responses import MAX_SHOWN, History
 from native_api.inbound.body_limits import BodyMemory
@@ -59,21 +58,19 @@ class ResolvedInput(NamedTuple):
 async def resolve_state(
     data: Json, caller: Caller, memory: BodyMemory | None = None
 ) -> ResolvedInput:
-    """The request with the items that it refers to, whose bytes `memory` counts.
+    """The request with the items that it refers to, whose bytes `memory` counts. Only for a site
+    that keeps responses.
 
     Raises InvalidRequest, DatabaseUnavailable, Overloaded.
     """
-    _refuse_state_elsewhere(data)
     previous = _read_previous(data)
     written = data.get("input")
     items = _list_items(written)
     references = _find_references(items)
-    if not native_settings.RESPONSES["STORE"]:
-        _refuse_references(previous, references)
     items, added = await _insert_items(items, references, caller, memory)
     history = History([], 0)
     if previous is not None:
-        history = await kept_responses.load_measured_history(caller, previous, memory)
+        history = await kept_responses.load_history(caller, previous, memory)
     is_kept = _is_to_be_kept(data, caller)
     body = _make_body(data, [*history.items, *items]) if previous or references else data
     return ResolvedInput(
@@ -87,8 +84,7 @@ async def resolve_state(
 
 
 def _is_to_be_kept(data: Json, caller: Caller) -> bool:
-    is_wanted = data.get("store") in (None, True)
-    return bool(native_settings.RESPONSES["STORE"] and caller.identity and is_wanted)
+    return bool(caller.identity) and data.get("store") in (None, True)
 
 
 def _make_body(data: Json, items: list[Any]) -> Json:
@@ -111,22 +107,6 @@ def _list_items(written: Any) -> list[Any]:
     return list(written) if isinstance(written, list) else []
 
 
-# --- refusals ------------------------------------------------------------------------------------
-
-
-def _refuse_state_elsewhere(data: Json) -> None:
-    if data.get("conversation") is not None:
-        raise UnsupportedField(
-            "conversation",
-            "conversations are not kept here. Send the earlier items as input, or continue a "
-            "response with previous_response_id",
-        )
-    if data.get("background") is True:
-        raise UnsupportedField(
-            "background", "responses are not made in the background here. Stream a long one"
-        )
-
-
 def _read_previous(data: Json) -> str | None:
     previous = data.get("previous_response_id")
     if previous is not None and not isinstance(previous, str):
@@ -134,13 +114,6 @@ def _read_previous(data: Json) -> str | None:
             "previous_response_id: expected a string", param="previous_response_id"
         )
     return previous
-
-
-def _refuse_references(previous: str | None, references: Mapping[int, str]) -> None:
-    if previous is not None:
-        raise UnsupportedField("previous_response_id", STATE_WAY_ROUND)
-    for index in references:
-        raise UnsupportedField(f"input[{index}]", f"it is an item_reference, but {STATE_WAY_ROUND}")
 
 
 # --- item references -----------------------------------------------------------------------------

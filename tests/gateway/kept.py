@@ -79,7 +79,7 @@ def texts(items: list[Json]) -> list[str]:
 
 def load(caller: Caller, identity: str) -> list[str]:
     """The texts of the conversation that ends with this response."""
-    return texts(run(kept_responses.load_history(caller, identity)))
+    return texts(run(kept_responses.load_history(caller, identity)).items)
 
 
 def set_responses(settings: Any, **members: Any) -> None:
