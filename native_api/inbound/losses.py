@@ -34,6 +34,7 @@ OPENAI: Final = frozenset({"openai"})
 ANTHROPIC: Final = frozenset({"anthropic", "anthropic_vertex", "anthropic_bedrock"})
 SPEECH: Final = frozenset({"gemini", "openai", "openai_responses"})
 IMAGES: Final = frozenset({"bedrock", "gemini", "ollama", "openai", "openai_responses"})
+LOGPROBS: Final = frozenset({"cohere", "ollama", "openai"})
 CUSTOM: Final = frozenset({"openai", "openai_responses"})
 
 CUSTOM_CALL: Final = "the call is that of a function, with the text as the member `input`"
@@ -56,17 +57,17 @@ RESPONSES: Final = (
     Loss(
         "choices.logprobs.content.bytes",
         "clients require them, so they are made of the token if a provider leaves them out",
-        frozenset({"cohere", "ollama", "openai"}),
+        LOGPROBS,
     ),
     Loss(
         "choices.logprobs.content.*",
         "members that only one vendor has",
-        frozenset({"cohere", "ollama", "openai"}),
+        LOGPROBS,
     ),
     Loss(
         "choices.message.audio",
         "speech is its transcript, as text",
-        frozenset({"gemini", "openai", "openai_responses"}),
+        SPEECH,
     ),
 )
 

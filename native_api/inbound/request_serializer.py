@@ -21,6 +21,7 @@ from native_api.inbound.checks import (
     list_of,
     name,
     object_of,
+    one_of,
     unknown_field,
 )
 from native_api.inbound.shapes import UnknownMember, strip_unknown
@@ -206,6 +207,19 @@ def unknown_top_level_field(name: str, misspelled: str) -> FieldError:
     )
 
 
+def require(checked: Json, *names: str) -> None:
+    """Raise FieldError if one of these fields is missing."""
+    for required in names:
+        if required not in checked:
+            raise FieldError(required, "this field is required")
+
+
+def require_model(checked: Json) -> None:
+    """The same for the model, for which a tier may stand."""
+    if "tier" not in checked:
+        require(checked, "model")
+
+
 def field(check: Check) -> CheckedField:
     """An optional field, null as absent."""
     return CheckedField(check, required=False, allow_null=True)
@@ -225,5 +239,7 @@ def metadata(value: Any, path: str) -> dict[str, str]:
 
 
 model: Final = name(MAX_MODEL_LENGTH)
+tier: Final = one_of("simple", "moderate", "complex")
+conversation_id: Final = name(MAX_CONVERSATION_ID_LENGTH)
 fallbacks: Final = list_of(model, MAX_FALLBACKS)
 provider_options: Final = object_of(any_object)

@@ -22,7 +22,6 @@ from native_api.inbound.checks import (
     integer,
     kind_of,
     list_of,
-    name,
     number,
     object_of,
     one_of,
@@ -39,7 +38,7 @@ from native_api.inbound.openai.chat_tools import (
 )
 from native_api.inbound.openai.foreign_fields import REFUSED, adapt_fields
 from native_api.inbound.openai.foreign_members import adapt_members
-from native_api.inbound.request_serializer import RequestSerializer, field
+from native_api.inbound.request_serializer import RequestSerializer, field, require, require_model
 from native_api.types.chat import EXTENSION_FIELDS, UNIFIED_FIELDS
 
 MAX_STOPS = 1000
@@ -94,7 +93,7 @@ class ChatCompletionSerializer(RequestSerializer):
     refused_fields = REFUSED
 
     model = field(common.model)
-    tier = field(one_of("simple", "moderate", "complex"))
+    tier = field(common.tier)
     messages = CheckedField(messages)
     stream = field(boolean)
     stream_options = field(open_shape({"include_usage": boolean, "include_obfuscation": boolean}))
@@ -153,7 +152,7 @@ class ChatCompletionSerializer(RequestSerializer):
     reasoning_format = field(string)
     reasoning_split = field(boolean)
     chat_template_kwargs = field(any_object)
-    conversation_id = field(name(common.MAX_CONVERSATION_ID_LENGTH))
+    conversation_id = field(common.conversation_id)
     fallbacks = field(common.fallbacks)
     provider_options = field(common.provider_options)
 
@@ -176,10 +175,8 @@ class ChatCompletionSerializer(RequestSerializer):
 
     def check_together(self, checked: dict[str, Any]) -> None:
         """Checks that concern more than one field."""
-        if "model" not in checked and "tier" not in checked:
-            raise FieldError("model", "this field is required")
-        if "messages" not in checked:
-            raise FieldError("messages", "this field is required")
+        require_model(checked)
+        require(checked, "messages")
         if "top_logprobs" in checked and not checked.get("logprobs"):
             raise FieldError("top_logprobs", "only allowed when logprobs is true")
         if (

@@ -17,7 +17,7 @@ from native_api.inbound.checks import (
     string,
 )
 from native_api.inbound.openai.base import OpenAIFormat
-from native_api.inbound.request_serializer import RequestSerializer, field
+from native_api.inbound.request_serializer import RequestSerializer, field, require
 from native_api.operations import EMBEDDINGS
 
 MAX_INPUTS: Final = 2048
@@ -53,9 +53,7 @@ class EmbeddingsSerializer(RequestSerializer):
     provider_options = field(common.provider_options)
 
     def check_together(self, checked: dict[str, Any]) -> None:
-        for name in ("model", "input"):
-            if name not in checked:
-                raise FieldError(name, "this field is required")
+        require(checked, "model", "input")
 
 
 class EmbeddingsFormat(OpenAIFormat):

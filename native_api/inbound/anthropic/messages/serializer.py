@@ -22,12 +22,11 @@ from native_api.inbound.checks import (
     integer,
     kind_of,
     list_of,
-    name,
     number,
     one_of,
     string,
 )
-from native_api.inbound.request_serializer import RequestSerializer, field
+from native_api.inbound.request_serializer import RequestSerializer, field, require, require_model
 from native_api.inbound.shapes import Kinds, Shape
 
 MAX_STOPS: Final = 1000
@@ -74,7 +73,7 @@ class MessagesSerializer(RequestSerializer):
     """Checks a request for a message."""
 
     model = field(common.model)
-    tier = field(one_of("simple", "moderate", "complex"))
+    tier = field(common.tier)
     messages = CheckedField(MESSAGES)
     system = field(SYSTEM)
     tools = field(TOOLS)
@@ -90,7 +89,7 @@ class MessagesSerializer(RequestSerializer):
     user_profile_id = field(string)
     workspace_id = field(string)
     betas = field(any_list)
-    conversation_id = field(name(common.MAX_CONVERSATION_ID_LENGTH))
+    conversation_id = field(common.conversation_id)
     fallbacks = field(fallbacks)
     provider_options = field(common.provider_options)
     max_tokens = field(at_least(0, integer))
@@ -108,20 +107,13 @@ class MessagesSerializer(RequestSerializer):
     thread = field(THREAD)
 
     def check_together(self, checked: dict[str, Any]) -> None:
-        check_required(checked)
-        if "max_tokens" not in checked:
-            raise FieldError("max_tokens", "this field is required")
+        require_model(checked)
+        require(checked, "messages", "max_tokens")
 
 
 class TokenCountSerializer(MessagesSerializer):
     """Checks a request whose tokens are to be counted. It may be the whole one."""
 
     def check_together(self, checked: dict[str, Any]) -> None:
-        check_required(checked)
-
-
-def check_required(checked: dict[str, Any]) -> None:
-    if "model" not in checked and "tier" not in checked:
-        raise FieldError("model", "this field is required")
-    if "messages" not in checked:
-        raise FieldError("messages", "this field is required")
+        require_model(checked)
+        require(checked, "messages")

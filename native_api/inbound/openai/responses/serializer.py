@@ -19,7 +19,6 @@ from native_api.inbound.checks import (
     boolean,
     integer,
     list_of,
-    name,
     number,
     one_of,
     string,
@@ -27,7 +26,7 @@ from native_api.inbound.checks import (
 from native_api.inbound.openai.chat_serializer import EFFORT, output_limit
 from native_api.inbound.openai.responses.items import INPUT
 from native_api.inbound.openai.responses.tool_shapes import TOOLS, tool_choice
-from native_api.inbound.request_serializer import RequestSerializer, field
+from native_api.inbound.request_serializer import RequestSerializer, field, require, require_model
 from native_api.inbound.shapes import (
     Items,
     Kinds,
@@ -92,7 +91,7 @@ class ResponsesSerializer(RequestSerializer):
     """Checks a request for a response."""
 
     model = field(common.model)
-    tier = field(one_of("simple", "moderate", "complex"))
+    tier = field(common.tier)
     input = field(INPUT)
     instructions = field(string)
     stream = field(boolean)
@@ -129,16 +128,14 @@ class ResponsesSerializer(RequestSerializer):
     prompt_cache_retention = field(string)
     access_programs = field(Shape({"cyber": string}))
     image = field(Shape({"context_compression": string}))
-    conversation_id = field(name(common.MAX_CONVERSATION_ID_LENGTH))
+    conversation_id = field(common.conversation_id)
     fallbacks = field(common.fallbacks)
     provider_options = field(common.provider_options)
 
     def check_together(self, checked: dict[str, Any]) -> None:
-        if "model" not in checked and "tier" not in checked:
-            raise FieldError("model", "this field is required")
+        require_model(checked)
         if "previous_response_id" in checked:
             return
-        if "input" not in checked:
-            raise FieldError("input", "this field is required")
+        require(checked, "input")
         if checked["input"] == []:
             raise FieldError("input", "expected at least one item")
