@@ -11,7 +11,7 @@ from openai.types.responses import CompactedResponse
 
 from native_api.exceptions import InvalidRequest, UpstreamError
 from native_api.inbound.openai.responses import CompactFormat, ResponsesFormat
-from native_api.inbound.openai.responses.sealed import SUMMARY_TITLE
+from native_api.inbound.openai.responses.opened import SUMMARY_TITLE
 from tests.cases import each
 from tests.inbound.contexts import BOB, context_of
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from native_api.exceptions import InvalidRequest
 from native_api.inbound.openai.responses.items import ITEM_SHAPES, PARTS
 from native_api.inbound.openai.responses.tool_shapes import TOOL_SHAPES
-from native_api.inbound.openai.responses.tools import split_name
+from native_api.inbound.openai.responses.unify_tools import split_name
 from native_api.upstream.prepared_request import prepare
 from tests.cases import each
 from tests.dialects.request_targets import TARGETS

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from native_api.exceptions import UnsupportedField
-from native_api.inbound.openai.responses.tools import ToolName, flatten_tools, split_name
+from native_api.inbound.openai.responses.unify_tools import ToolName, flatten_tools, split_name
 from tests.cases import each
 from tests.dialects.request_targets import TARGETS, build_body
 from tests.inbound.responses.request_reading import find_fault, unify, unify_items

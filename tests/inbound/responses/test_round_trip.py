@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from native_api.inbound.openai.responses.reply import build_response
-from native_api.inbound.openai.responses.tools import ToolName, join_name
+from native_api.inbound.openai.responses.unify_tools import ToolName, join_name
 from native_api.types import Caller
 from tests.cases import for_each
 from tests.inbound.contexts import ALICE, BOB, context_of

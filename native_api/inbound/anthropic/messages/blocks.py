@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from native_api.inbound.anthropic.messages.tools import CACHE_CONTROL, TOOL
+from native_api.inbound.anthropic.messages.tool_shapes import CACHE_CONTROL, TOOL
 from native_api.inbound.checks import (
     Check,
     FieldError,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from native_api.inbound import request_serializer as common
 from native_api.inbound.anthropic.messages.blocks import MESSAGES, SYSTEM
-from native_api.inbound.anthropic.messages.tools import (
+from native_api.inbound.anthropic.messages.tool_shapes import (
     CACHE_CONTROL,
     TOOL_CHOICE,
     TOOLS,

@@ -17,7 +17,7 @@ from native_api.dialects.shared.unknown_members import MAX_NAMES, describe_membe
 from native_api.inbound import translation
 from native_api.inbound.anthropic.messages.blocks import MESSAGES, SYSTEM
 from native_api.inbound.anthropic.messages.serializer import MessagesSerializer
-from native_api.inbound.anthropic.messages.tools import TOOLS
+from native_api.inbound.anthropic.messages.tool_shapes import TOOLS
 from native_api.inbound.anthropic.messages.unify_messages import Conversation, mark_last_part
 from native_api.inbound.anthropic.messages.unify_output import (
     OLD_FORMAT,

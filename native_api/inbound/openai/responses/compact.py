@@ -14,9 +14,9 @@ from typing import Any, Final
 from native_api.exceptions import UpstreamError
 from native_api.inbound.base import ClientContext, ParsedRequest, to_json
 from native_api.inbound.checks import FieldError
+from native_api.inbound.openai.responses.opened import OPENED_MEMBERS, is_summary
 from native_api.inbound.openai.responses.response_object import ResponseHead, build_usage
 from native_api.inbound.openai.responses.responses import ResponsesFormat
-from native_api.inbound.openai.responses.sealed import OPENED_MEMBERS, is_summary
 from native_api.inbound.openai.responses.unify import unify
 from native_api.inbound.translation import Report, Translation
 from native_api.types import ChatRequest, Json

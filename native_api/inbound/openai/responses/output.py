@@ -38,7 +38,7 @@ from native_api.inbound.openai.responses.text_details import (
     place_annotations,
     read_url,
 )
-from native_api.inbound.openai.responses.tools import ToolName, split_name
+from native_api.inbound.openai.responses.unify_tools import ToolName, split_name
 from native_api.inbound.replayed import ReplayedMembers
 from native_api.inbound.sealed import seal_replayed
 from native_api.types import Json

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Final
 
 from native_api.dialects.shared.call_arguments import is_object
-from native_api.inbound.openai.responses.tools import ToolName
+from native_api.inbound.openai.responses.unify_tools import ToolName
 from native_api.types import Json
 
 OUTPUT_TEXT: Final = "output_text"

@@ -9,12 +9,12 @@ from native_api.inbound.base import ClientContext, ParsedRequest, to_json
 from native_api.inbound.openai.base import OpenAIFormat
 from native_api.inbound.openai.responses.custom_calls import CustomCallsWriter, restore_calls
 from native_api.inbound.openai.responses.forward import seal_response
+from native_api.inbound.openai.responses.opened import open_input
 from native_api.inbound.openai.responses.reply import build_response
-from native_api.inbound.openai.responses.sealed import open_input
 from native_api.inbound.openai.responses.serializer import ResponsesSerializer
 from native_api.inbound.openai.responses.stream import ResponsesStreamWriter
-from native_api.inbound.openai.responses.tools import find_custom_names
 from native_api.inbound.openai.responses.unify import unify
+from native_api.inbound.openai.responses.unify_tools import find_custom_names
 from native_api.inbound.request_serializer import restore_written
 from native_api.inbound.translation import Translation, read_head
 from native_api.operations import CHAT

@@ -12,14 +12,14 @@ from typing import Any, Final
 from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
 from native_api.exceptions import InvalidRequest
 from native_api.inbound.checks import MAX_SHOWN, FieldError
-from native_api.inbound.openai.responses.tools import (
+from native_api.inbound.openai.responses.unify_items import Conversation
+from native_api.inbound.openai.responses.unify_parts import refuse_kind
+from native_api.inbound.openai.responses.unify_tools import (
     UnifiedTools,
     flatten_tools,
     unify_tool_choice,
     unify_tools,
 )
-from native_api.inbound.openai.responses.unify_items import Conversation
-from native_api.inbound.openai.responses.unify_parts import refuse_kind
 from native_api.inbound.translation import Report
 from native_api.types import ChatRequest, Json
 

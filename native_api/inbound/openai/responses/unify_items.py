@@ -7,8 +7,7 @@ from typing import Any, Final
 
 from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
 from native_api.inbound.openai.responses.items import INPUT_ITEM, REFERENCE
-from native_api.inbound.openai.responses.sealed import ENCRYPTED
-from native_api.inbound.openai.responses.tools import UnifiedTools
+from native_api.inbound.openai.responses.opened import ENCRYPTED
 from native_api.inbound.openai.responses.unify_calls import (
     ALL_RESULTS,
     FUNCTION_NAMES,
@@ -16,6 +15,7 @@ from native_api.inbound.openai.responses.unify_calls import (
     is_hosted,
 )
 from native_api.inbound.openai.responses.unify_parts import refuse_kind, unify_content
+from native_api.inbound.openai.responses.unify_tools import UnifiedTools
 from native_api.inbound.openai.responses.unify_turns import Turn, find_origin
 from native_api.inbound.translation import Report
 from native_api.types import Json
@@ -24,7 +24,7 @@ MODEL_ITEMS: Final = FUNCTION_NAMES.keys() | {"reasoning", "function_call", "cus
 """Items that the model has written."""
 
 SETTINGS: Final = frozenset({"additional_tools", "configuration_update"})
-"""Items that are no part of the conversation. `tools` and `unify` read them."""
+"""Items that are no part of the conversation. `unify_tools` and `unify` read them."""
 
 
 class Conversation:

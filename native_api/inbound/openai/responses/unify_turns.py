@@ -2,7 +2,7 @@
 
 The items are those of a reply, so `ReplyBuilder` puts them together as it does with a provider's.
 What belongs to a provider comes from what was sealed: the marked details of this wire's own
-reasoning, or the members of another wire's message (`sealed`).
+reasoning, or the members of another wire's message (`opened`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.openai_responses.reply import build_reply
 from native_api.dialects.shared.issuers import MARK, RESTORED
 from native_api.inbound.openai.responses.custom_tools import write_call
-from native_api.inbound.openai.responses.tools import ToolName, UnifiedTools, join_name
 from native_api.inbound.openai.responses.unify_calls import (
     FUNCTION_NAMES,
     is_hosted,
     write_as_function,
 )
 from native_api.inbound.openai.responses.unify_parts import TEXTS
+from native_api.inbound.openai.responses.unify_tools import ToolName, UnifiedTools, join_name
 from native_api.inbound.replayed import restore
 from native_api.inbound.translation import Report
 from native_api.types import Json
