@@ -81,6 +81,13 @@ def calls_of(response: Any) -> list[Any]:
     return [item for item in response.output if item.type == "function_call"]
 
 
+def results_of(response: Any) -> list[Any]:
+    return [
+        {"type": "function_call_output", "call_id": call.call_id, "output": run_tool(call)}
+        for call in calls_of(response)
+    ]
+
+
 def as_input(response: Any) -> list[Any]:
     return [
         item.model_dump(exclude_none=True, exclude={"parsed_arguments"}) for item in response.output
@@ -91,18 +98,14 @@ def as_input(response: Any) -> list[Any]:
 def test_a_conversation_with_tools(gateway: Gateway, sdk: openai.OpenAI, ask: Ask) -> None:
     items: list[Any] = [{"role": "user", "content": COMPARE}]
     thoughts = []
-    while calls := calls_of(response := ask(sdk, gateway.model, items)):
+    while calls_of(response := ask(sdk, gateway.model, items)):
         thoughts += [
             part.text
             for item in response.output
             if item.type == "reasoning"
             for part in item.summary
         ]
-        items += as_input(response)
-        items += [
-            {"type": "function_call_output", "call_id": call.call_id, "output": run_tool(call)}
-            for call in calls
-        ]
+        items += [*as_input(response), *results_of(response)]
     assert response.output_text == CONCLUSION
     assert response.status == "completed"
     items += [*as_input(response), {"role": "user", "content": THANKS}]
