@@ -191,14 +191,15 @@ def test_the_last_event_waits_for_close() -> None:
 
 
 @each("count", [0, 1, 2])
-def test_a_failure_is_one_more_event_of_the_same_response(count: int) -> None:
+def test_a_failure_ends_the_same_response(count: int) -> None:
     writer = ResponsesStreamWriter(parse_request())
     content = writer.forward(stream_of()[:count])
     events = split_events(content + writer.fail(UpstreamError("It broke.")))
     numbers = [event["sequence_number"] for event in events]
     assert numbers == list(range(len(events)))
-    failed = events[-1]
-    assert failed["type"] == "response.failed"
+    error, failed = events[-2:]
+    assert (error["type"], failed["type"]) == ("error", "response.failed")
+    assert error["message"] == error["error"]["message"] == "It broke."
     assert failed["response"]["id"] == events[0]["response"]["id"]
     assert failed["response"]["status"] == "failed"
     assert failed["response"]["error"]["message"] == "It broke."
@@ -212,8 +213,8 @@ def test_a_failure_is_numbered_although_the_provider_numbers_nothing() -> None:
             event_of("response.output_item.added", item=MESSAGE, output_index=0),
         ]
     )
-    [failed] = split_events(writer.fail(UpstreamError("It broke.")))
-    assert failed["sequence_number"] == 2
+    events = split_events(writer.fail(UpstreamError("It broke.")))
+    assert [event["sequence_number"] for event in events] == [2, 3]
 
 
 def parsed_without_context() -> ParsedRequest:

@@ -125,25 +125,25 @@ def test_an_error_instead_of_a_stream_is_raised(error: NativeError, expected: An
     assert raised.value.status_code == error.status
 
 
-@each("count", [0, 1, 2])
-def test_a_failure_in_any_phase_is_reported(count: int) -> None:
-    writer = ResponsesStreamWriter(parse_request())
-    chunks = [chunk({"reasoning_content": "Hm"}), chunk({"content": "Hel"})][:count]
-    content = writer.feed(chunks) + writer.fail(UpstreamError("It broke."))
-    with client_of(content) as client:
-        *_, last = client.responses.create(model="m", input="Hi", stream=True)
-    assert last.type == "response.failed"
-    assert last.response.error is not None
-    assert (last.response.error.code, last.response.error.message) == ("server_error", "It broke.")
+PHASES = [
+    chunk({"reasoning_content": "Hm"}),
+    chunk({"content": "Hel"}),
+    chunk({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": "{"}}]}),
+    chunk({}, "tool_calls"),
+]
 
 
-def test_a_failed_stream_has_no_final_response() -> None:
+@each("count", range(len(PHASES) + 1))
+def test_a_failure_in_any_phase_is_the_sdks_error(count: int) -> None:
     writer = ResponsesStreamWriter(parse_request())
-    content = writer.feed([chunk({"content": "Hel"})]) + writer.fail(UpstreamError("It broke."))
+    content = writer.feed(PHASES[:count]) + writer.fail(UpstreamError("It broke."))
+    with client_of(content) as client, pytest.raises(openai.APIError, match="It broke") as raised:
+        list(client.responses.create(model="m", input="Hi", stream=True))
+    assert (raised.value.code, raised.value.type) == ("server_error", "upstream_error")
     with (
         client_of(content) as client,
         client.responses.stream(model="m", input="Hi") as stream,
-        pytest.raises(RuntimeError, match="completed"),
+        pytest.raises(openai.APIError, match="It broke"),
     ):
         stream.get_final_response()
 

@@ -194,9 +194,10 @@ def test_a_reply_that_was_cut_short_is_incomplete(reason: str, expected: str) ->
 def test_a_failure_is_the_last_event_and_has_its_message(error: NativeError, code: str) -> None:
     writer = ResponsesStreamWriter(parse_request())
     content = writer.feed([chunk({"content": "Hi"})])
-    created, failed = split_events(content)[0], split_events(writer.fail(error))[0]
-    assert failed["type"] == "response.failed"
-    assert failed["sequence_number"] == len(split_events(content))
+    created, (told, failed) = split_events(content)[0], split_events(writer.fail(error))
+    assert (told["type"], failed["type"]) == ("error", "response.failed")
+    assert (told["code"], told["message"]) == (code, error.message)
+    assert failed["sequence_number"] == len(split_events(content)) + 1
     assert failed["response"]["id"] == created["response"]["id"]
     assert failed["response"]["status"] == "failed"
     assert failed["response"]["error"]["code"] == code
@@ -206,7 +207,7 @@ def test_a_failure_is_the_last_event_and_has_its_message(error: NativeError, cod
 
 def test_a_failure_before_all_else_has_a_beginning() -> None:
     content = ResponsesStreamWriter(parse_request()).fail(UpstreamError("It broke."))
-    assert types_of(content) == ["created", "in_progress", "failed"]
+    assert types_of(content) == ["created", "in_progress", "error", "failed"]
 
 
 def test_finish_returns_what_close_writes() -> None:

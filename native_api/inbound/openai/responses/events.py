@@ -57,7 +57,20 @@ class EventWriter(OutputListener):
 
     def write(self, name: str, members: Json) -> None:
         """Write the event `response.NAME`."""
-        kind = f"response.{name}"
+        self._write(f"response.{name}", members)
+
+    def write_failure(self, response: Json) -> None:
+        """Write the end of a response that failed.
+
+        OpenAI's SDK raises its error for the first event, as it does for OpenAI's own, and for no
+        other. Codex shows the message of the second.
+        """
+        error = response["error"]
+        told = {name: error.get(name) for name in ("code", "message", "param")}
+        self._write("error", {**told, "error": error})
+        self.write("failed", {"response": response})
+
+    def _write(self, kind: str, members: Json) -> None:
         data = to_json({"type": kind, **members, "sequence_number": self.sequence_number})
         self._events.append(frame_event(kind, data))
         self.sequence_number += 1

@@ -135,7 +135,7 @@ class ForwardedResponse:
         return frame_event(members["type"], to_json({**members, "response": response}))
 
     def fail(self, failure: Json) -> bytes:
-        """The end of a response that failed: one more event of the same response."""
+        """The end of a response that failed: two more events of the same response."""
         events = EventWriter()
         first, last = (event.read() if event else {} for event in (self._first, self._last))
         response = first.get("response")
@@ -146,5 +146,5 @@ class ForwardedResponse:
             if self._last is None:
                 events.write("created", {"response": response})
         edited = self._editor.edit_response(response)
-        events.write("failed", {"response": {**edited, **failure}})
+        events.write_failure({**edited, **failure})
         return events.take()

@@ -131,5 +131,5 @@ class ResponsesStreamWriter(StreamWriter):
         assert self._head is not None
         output.break_off()
         response = self._head.build(output.build(), failure)
-        self._events.write("failed", {"response": response})
+        self._events.write_failure(response)
         return self._events.take()
