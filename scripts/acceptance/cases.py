@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sqlite3
 import subprocess
 from collections import Counter
@@ -70,7 +71,7 @@ class Finished:
 
 @dataclass
 class Stage:
-    """What a case runs on. `said` collects what the transcript quotes."""
+    """What a case runs on. `commands` and `said` are for the transcript."""
 
     case: Case
     clients: Clients
@@ -78,6 +79,7 @@ class Stage:
     provider: Provider
     folder: Path
     proxy: str
+    commands: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     records: list[sqlite3.Row] = field(default_factory=list)
 
@@ -109,6 +111,7 @@ class Stage:
             "HTTPS_PROXY": self.proxy,
             "NO_PROXY": "127.0.0.1,localhost",
         }
+        self.commands.append(shlex.join([Path(command[0]).name, *map(str, command[1:])]))
         work = self.folder / "work"
         work.mkdir(parents=True, exist_ok=True)
         try:
@@ -134,13 +137,16 @@ class Stage:
         """The client printed this."""
         printed = finished.output + finished.errors
         self.check(text in printed, f"It did not print {text!r}: {finished}")
-        self.said.append(text)
+        self.said.append(next(line for line in printed.splitlines() if text in line))
 
     def check_provider(self) -> None:
-        """It refused nothing, and the model's thoughts came back to it."""
+        """Requests reached it, it refused none, and none had the client's key."""
         provider = self.provider
         self.check(not provider.refusals, f"The provider refused: {provider.refusals}")
         self.check(provider.inputs, "Nothing reached the provider.")
+        for received in provider.received:
+            sent = f"{received.headers}{received.raw!r}"
+            self.check(self.key not in sent, "The client's key reached the provider.")
 
     def check_thoughts(self, is_asked: Callable[[Turn], Any]) -> None:
         """Whenever the last turn was such and the model thought, its earlier thoughts came back."""
@@ -161,7 +167,10 @@ class Stage:
         """One record for each request that reached the provider. `statuses`: status -> how many;
         by default all are ok. What the gateway refused is not counted if it is not in there."""
         expected = Counter(statuses or {"ok": len(self.provider.inputs)})
-        self.records = self.gateway.wait_for_records(self.case.name, expected.total())
+        for status, count in expected.items():
+            self.records = self.gateway.wait_for_records(
+                self.case.name, count, endpoint=endpoint, status=status
+            )
         answered = [record for record in self.records if record["endpoint"] == endpoint]
         found = Counter(record["status"] for record in answered)
         if "refused" not in expected:

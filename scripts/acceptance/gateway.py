@@ -52,10 +52,11 @@ class Gateway:
         with contextlib.closing(connection):
             return connection.execute(query, (key_name, *wanted.values())).fetchall()
 
-    def wait_for_records(self, key_name: str, count: int) -> list[sqlite3.Row]:
-        """The records, once there are as many: they are written behind the answers."""
+    def wait_for_records(self, key_name: str, count: int, **wanted: Any) -> list[sqlite3.Row]:
+        """All records of a key, once there are as many of those wanted: they are written behind
+        the answers."""
         with contextlib.suppress(AssertionError):
-            until(lambda: len(self.records(key_name)) >= count, "records", RECORD_SECONDS)
+            until(lambda: len(self.records(key_name, **wanted)) >= count, "records", RECORD_SECONDS)
         return self.records(key_name)
 
     def log(self) -> str:

@@ -14,7 +14,7 @@ from scripts.acceptance.cases import Stage
 from scripts.acceptance.run import Outcome
 
 PAGE: Final = Path(__file__).resolve().parent / "TRANSCRIPT.md"
-QUOTE_LENGTH: Final = 160
+QUOTE_LENGTH: Final = 400
 
 INTRODUCTION: Final = """# Transcript
 
@@ -29,15 +29,21 @@ well-formed, "records" the usage records. See CONTRIBUTING.md to run it.
 def write(outcomes: Sequence[Outcome], versions: Mapping[str, str], today: date) -> None:
     lines = [INTRODUCTION, f"Run on {today.isoformat()}.", "", "| client | version |", "|---|---|"]
     lines += [f"| {name} | {version} |" for name, version in versions.items()]
-    for title, group in groupby(sorted(outcomes, key=title_of), title_of):
-        lines += ["", f"## {title}", "", "| wire | printed | provider | records |"]
-        lines += ["|---|---|---|---|", *map(row, group)]
+    for title, same_title in groupby(sorted(outcomes, key=title_of), title_of):
+        group = list(same_title)
+        lines += ["", f"## {title}", "", *commands(group[0].stage)]
+        lines += ["| wire | printed | provider | records |", "|---|---|---|---|", *map(row, group)]
     PAGE.write_text("\n".join(lines) + "\n")
 
 
 def title_of(outcome: Outcome) -> str:
     case = outcome.stage.case
     return f"{case.client}: {case.scenario}"
+
+
+def commands(stage: Stage) -> list[str]:
+    """What was run, of the first wire."""
+    return ["```sh", *map(hide_places, stage.commands), "```", ""]
 
 
 def row(outcome: Outcome) -> str:
@@ -50,12 +56,15 @@ def row(outcome: Outcome) -> str:
 
 
 def quote(text: str) -> str:
-    """A short line without addresses and paths of this machine."""
-    line = re.sub(r"\s+", " ", text)
-    line = re.sub(r"https?://127\.0\.0\.1:\d+(/[\w./-]*)?", "URL", line)
-    line = re.sub(r"(?<!\w)/(tmp|root|home|usr|var)/[\w./+-]*", "PATH", line)
+    """A short line without addresses and folders of this machine."""
+    line = hide_places(re.sub(r"\s+", " ", text))
     short = line if len(line) <= QUOTE_LENGTH else f"{line[:QUOTE_LENGTH]}…"
     return short.replace("|", "\\|").replace("<", "&lt;")
+
+
+def hide_places(text: str) -> str:
+    text = re.sub(r"https?://127\.0\.0\.1:\d+(/[\w./-]*)?", "URL", text)
+    return re.sub(r"(?<!\w)/(?:[\w.+-]+/)+([\w.+-]*)", r"\1", text)
 
 
 def records(stage: Stage) -> Iterator[str]:

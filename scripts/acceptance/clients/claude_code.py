@@ -16,6 +16,7 @@ SETTINGS = {
     "DISABLE_ERROR_REPORTING": "1",
     "DISABLE_TELEMETRY": "1",
 }
+CHANGING_LINE = b"x-anthropic-billing-header"
 
 
 def cases() -> Iterator[Case]:
@@ -68,7 +69,15 @@ def check_answer(stage: Stage, finished: Finished) -> None:
     stage.check_text(finished, PRINTED)
     stage.check_provider()
     stage.check_thoughts(lambda turn: turn.results)
+    check_system(stage)
     stage.check_records(MESSAGES)
+
+
+def check_system(stage: Stage) -> None:
+    """The line of the system prompt that changes with each request reaches Anthropic only."""
+    sent = [received for received in stage.provider.received if CHANGING_LINE in received.raw]
+    expected = stage.provider.received if stage.case.wire == "anthropic" else []
+    stage.check(sent == expected, f"The changing line went on in {len(sent)} requests.")
 
 
 def meet_broken_stream(stage: Stage) -> None:
@@ -87,5 +96,5 @@ def meet_spent_budget(stage: Stage) -> None:
     """The message is shown, as of every 402."""
     finished = run_with_token(stage)
     stage.check_text(finished, "402")
-    stage.check_text(finished, "budget")
+    stage.check("budget" in stage.said[0], f"The message does not name the budget: {finished}")
     stage.check_refused(MESSAGES)
