@@ -86,9 +86,10 @@ def run_python(stage: Stage, program: str, setup: dict[str, Any]) -> Finished:
 
 
 def run_node(stage: Stage, program: str, setup: dict[str, Any]) -> Finished:
-    """Node looks for packages beside the program."""
-    copied = stage.clients.node_modules.parent / f"{stage.case.name}.mjs"
-    shutil.copy(PROGRAMS / program, copied)
+    """Node looks for packages in the folders above the program."""
+    folder = stage.clients.node_modules.parent / stage.case.name
+    folder.mkdir(exist_ok=True)
+    copied = shutil.copy(PROGRAMS / program, folder)
     own = {"AI_SDK_LOG_WARNINGS": "false"}
     return stage.run(["node", copied], ACCEPTANCE=json.dumps(setup), **own)
 
