@@ -18,15 +18,14 @@ has_nothing_to_mark: Final = MARKED_MEMBERS.isdisjoint
 call nothing else."""
 
 
-TEXTS: Final = ("content", "reasoning_content", "refusal")
+TEXTS: Final = frozenset({"content", "reasoning_content", "refusal"})
 """Members of a message or a delta that are texts."""
 
 
 def check_texts(delta: Mapping[str, Any]) -> None:
     """Raise UpstreamError if a text is anything else. Writers join texts, and clients do."""
-    for name in TEXTS:
-        text = delta.get(name)
-        if text is not None and text.__class__ is not str:
+    for name, text in delta.items():
+        if text.__class__ is not str and text is not None and name in TEXTS:
             raise UpstreamError(f"The provider's answer is not valid: its {name} is not a text.")
 
 
