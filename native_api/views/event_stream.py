@@ -61,6 +61,13 @@ class EventStream:
 
 
 class EventStreamResponse(StreamingHttpResponse):
+    def __init__(self) -> None:
+        super().__init__(content_type="text/event-stream; charset=utf-8")
+        # Django's GZipMiddleware delays events until it has enough to compress, unless a response
+        # is encoded already.
+        self.headers["content-encoding"] = "identity"
+        self.headers["x-accel-buffering"] = "no"
+
     def close(self) -> None:
         with test_environment.keep_connections():
             super().close()

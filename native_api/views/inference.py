@@ -106,11 +106,7 @@ class InferenceView(NativeView):
         )
         try:
             self._add_call_headers(reply.headers, parsed.dropped_fields)
-            response = EventStreamResponse(content_type="text/event-stream; charset=utf-8")
-            # Django's GZipMiddleware delays events until it has enough to compress, unless a
-            # response is encoded already.
-            response.headers["content-encoding"] = "identity"
-            response.headers["x-accel-buffering"] = "no"
+            response = EventStreamResponse()
             writer = self.inbound_format.stream(parsed)
             stream_class = background.AsyncStream if self.on_asgi else background.SyncStream
             stream = stream_class(

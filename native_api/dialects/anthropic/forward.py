@@ -10,6 +10,7 @@ the model require. The rest goes on as it was written, with its betas. Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import is_
 from typing import Any, Final
 
 from native_api.dialects.anthropic.messages import THINKING_TYPES
@@ -81,13 +82,9 @@ def _edit_turns(
             if (block := _edit_block(each, issuer, is_claude, omitted)) is not None
         ]
         if blocks or not content:
-            is_same = len(blocks) == len(content) and all(map(_is, blocks, content))
+            is_same = len(blocks) == len(content) and all(map(is_, blocks, content))
             edited.append(turn if is_same else {**turn, "content": blocks})
     return edited
-
-
-def _is(block: Any, other: Any) -> bool:
-    return block is other
 
 
 def _edit_block(block: Json, issuer: str, is_claude: bool, omitted: list[str]) -> Json | None:
@@ -151,7 +148,7 @@ def mark_message(message: Any, issuer: str) -> Any:
     if not isinstance(content, list):
         return message
     marked = [mark_block(block, issuer) for block in content]
-    if all(map(_is, marked, content)):
+    if all(map(is_, marked, content)):
         return message
     return {**message, "content": marked}
 

@@ -85,13 +85,8 @@ def _fit_effort(fields: Json, abilities: Abilities, omitted: list[str]) -> None:
     if not isinstance(wanted, str):
         return
     nearest = abilities.nearest_effort(wanted) if abilities.takes_effort else None
-    if nearest == wanted:
-        return
-    omitted.append(".".join(EFFORT))
-    if nearest is None:
-        client_bodies.remove_member(fields, EFFORT)
-    else:
-        client_bodies.put_member(fields, EFFORT, nearest)
+    if nearest != wanted:
+        client_bodies.replace_member(fields, EFFORT, nearest, omitted)
 
 
 # --- thinking ------------------------------------------------------------------------------------
@@ -129,11 +124,7 @@ def _keep_thinking_uncleared(fields: Json, omitted: list[str]) -> None:
         return
     kept = [edit for edit in edits if not str(read_object(edit).get("type")).startswith(CLEARING)]
     if len(kept) < len(edits):
-        omitted.append(".".join(CONTEXT_EDITS))
-        if kept:
-            client_bodies.put_member(fields, CONTEXT_EDITS, kept)
-        else:
-            client_bodies.remove_member(fields, CONTEXT_EDITS)
+        client_bodies.replace_member(fields, CONTEXT_EDITS, kept, omitted)
 
 
 def _disable_thinking(fields: Json, abilities: Abilities, omitted: list[str]) -> None:

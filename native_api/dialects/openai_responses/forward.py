@@ -19,7 +19,7 @@ from native_api.dialects.openai_responses.reasoning import ENCRYPTED_REASONING, 
 from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
 from native_api.dialects.shared import client_bodies
 from native_api.dialects.shared.call_ids import OPENAI_IDS, fit_id
-from native_api.dialects.shared.client_bodies import Path, find_member, put_member
+from native_api.dialects.shared.client_bodies import Path, find_member
 from native_api.dialects.shared.issuers import MARK, RESTORED
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.exceptions import UnsupportedField
@@ -159,11 +159,7 @@ def _edit_effort(fields: Json, rule: ModelRule, omitted: list[str]) -> None:
         if any(value not in (None, "none") for value in asked.values()):
             omitted.append("reasoning")
     elif isinstance(wanted, str) and (nearest := rule.nearest_effort(wanted)) != wanted:
-        omitted.append(".".join(EFFORT))
-        if nearest is None:
-            client_bodies.remove_member(fields, EFFORT)
-        else:
-            put_member(fields, EFFORT, nearest)
+        client_bodies.replace_member(fields, EFFORT, nearest, omitted)
 
 
 def _edit_include(fields: Json, rule: ModelRule, stored: bool, omitted: list[str]) -> None:

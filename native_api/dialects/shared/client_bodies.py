@@ -111,6 +111,16 @@ def remove_member(body: Json, path: Path) -> None:
         body.pop(name, None)
 
 
+def replace_member(body: Json, path: Path, value: Any, omitted: list[str]) -> None:
+    """Give the member at this path another value than the client's, or leave it out if that is
+    empty, and report it."""
+    omitted.append(".".join(path))
+    if value:
+        put_member(body, path, value)
+    else:
+        remove_member(body, path)
+
+
 def leave_out_unsupported(
     body: Json, unsupported: Iterable[str], paths: Mapping[str, Path], omitted: list[str]
 ) -> None:
