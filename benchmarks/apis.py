@@ -48,51 +48,49 @@ class Cost(NamedTuple):
     agent: float
 
 
-def request_of(api: str, wire: str, text: str, tools: int = 0) -> dict[str, Any]:
-    """A request with tools of a coding agent's size."""
-    schema = {
-        "type": "object",
-        "properties": {
-            name: {"type": "string", "description": "What it means. " * 12}
-            for name in ("path", "pattern", "content")
-        },
-        "required": ["path"],
-        "additionalProperties": False,
-    }
-    about = "Reads, writes, searches or runs something. " * 70
-    system, user = "You are a coding agent.", text
-    body: dict[str, Any] = {"model": wire}
-    if api == "chat":
-        body["messages"] = [
-            {"role": "system", "content": system},
-            {"role": "user", "content": user},
-        ]
-        described: list[dict[str, Any]] = [
-            {
-                "type": "function",
-                "function": {"name": f"tool_{n}", "description": about, "parameters": schema},
-            }
-            for n in range(tools)
-        ]
-    elif api == "responses":
-        body["instructions"] = system
-        body["input"] = [{"role": "user", "content": [{"type": "input_text", "text": user}]}]
-        body["store"] = False
-        described = [
-            {"type": "function", "name": f"tool_{n}", "description": about, "parameters": schema}
-            for n in range(tools)
-        ]
-    else:
-        body["system"] = [{"type": "text", "text": system}]
-        body["messages"] = [{"role": "user", "content": [{"type": "text", "text": user}]}]
-        body["max_tokens"] = 32000
-        described = [
-            {"name": f"tool_{n}", "description": about, "input_schema": schema}
-            for n in range(tools)
-        ]
-    if described:
-        body["tools"] = described
+SYSTEM: Final = "You are a coding agent."
+ABOUT_TOOL: Final = "Reads, writes, searches or runs something. " * 70
+SCHEMA: Final = {
+    "type": "object",
+    "properties": {
+        name: {"type": "string", "description": "What it means. " * 12}
+        for name in ("path", "pattern", "content")
+    },
+    "required": ["path"],
+    "additionalProperties": False,
+}
+
+
+def build_body(api: str, model: str, text: str, tools: int = 0) -> dict[str, Any]:
+    """A request with so many tools of a coding agent's size."""
+    body = {"model": model, **build_conversation(api, text)}
+    if tools:
+        body["tools"] = [build_tool(api, f"tool_{number}") for number in range(tools)]
     return body
+
+
+def build_conversation(api: str, text: str) -> dict[str, Any]:
+    if api == "chat":
+        system = {"role": "system", "content": SYSTEM}
+        return {"messages": [system, {"role": "user", "content": text}]}
+    if api == "responses":
+        content = [{"type": "input_text", "text": text}]
+        turn = {"role": "user", "content": content}
+        return {"instructions": SYSTEM, "input": [turn], "store": False}
+    return {
+        "system": [{"type": "text", "text": SYSTEM}],
+        "messages": [{"role": "user", "content": [{"type": "text", "text": text}]}],
+        "max_tokens": 32000,
+    }
+
+
+def build_tool(api: str, name: str) -> dict[str, Any]:
+    function = {"name": name, "description": ABOUT_TOOL, "parameters": SCHEMA}
+    if api == "chat":
+        return {"type": "function", "function": function}
+    if api == "responses":
+        return {"type": "function", **function}
+    return {"name": name, "description": ABOUT_TOOL, "input_schema": SCHEMA}
 
 
 def loop_microseconds(site: Site) -> float:
@@ -116,11 +114,11 @@ KINDS: Final = ("call", "stream", "long stream", "agent")
 
 def build_request(kind: str, api: str, wire: str) -> dict[str, Any]:
     if kind == "agent":
-        return request_of(api, wire, "x" * 20_000, 24)
+        return build_body(api, wire, "x" * 20_000, 24)
     if kind == "call":
-        return request_of(api, wire, "Hello, how are you?")
+        return build_body(api, wire, "Hello, how are you?")
     model = f"{wire}-long" if kind == "long stream" else wire
-    return {**request_of(api, model, "Hello, how are you?"), "stream": True}
+    return {**build_body(api, model, "Hello, how are you?"), "stream": True}
 
 
 def measure_all(site: Site, pairs: list[Pair], seconds: float, rounds: int) -> dict[Pair, Cost]:

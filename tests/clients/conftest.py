@@ -49,22 +49,30 @@ class Gateway:
         return self.upstream.wire.can_think(self.provider_model)
 
 
-@pytest.fixture(scope="session")
-def upstreams() -> Iterator[dict[str, tuple[str, ScriptedModel]]]:
-    """Wire -> the URL of its provider, and the provider."""
+Upstreams = dict[str, tuple[str, ScriptedModel]]
+"""Wire -> the URL of its provider, and the provider."""
+
+
+@contextlib.contextmanager
+def running_upstreams(kind: type[ScriptedModel] = ScriptedModel) -> Iterator[Upstreams]:
+    """A scripted provider of this kind for each wire."""
     with contextlib.ExitStack() as stack:
         providers = {}
         for name in WIRE_NAMES:
-            server, scripted = stack.enter_context(running_upstream()), ScriptedModel(WIRES[name]())
+            server, scripted = stack.enter_context(running_upstream()), kind(WIRES[name]())
             server.default_script = scripted
             providers[name] = (server.url, scripted)
         yield providers
 
 
 @pytest.fixture(scope="session")
-def client_site(
-    upstreams: dict[str, tuple[str, ScriptedModel]], tmp_path_factory: Any
-) -> Iterator[Site]:
+def upstreams() -> Iterator[Upstreams]:
+    with running_upstreams() as upstreams:
+        yield upstreams
+
+
+@pytest.fixture(scope="session")
+def client_site(upstreams: Upstreams, tmp_path_factory: Any) -> Iterator[Site]:
     folder: Path = tmp_path_factory.mktemp("clients")
     key = make_template(folder)
     settings = {
@@ -84,7 +92,7 @@ def client_site(
 def gateway(
     request: pytest.FixtureRequest,
     client_site: Site,
-    upstreams: dict[str, tuple[str, ScriptedModel]],
+    upstreams: Upstreams,
 ) -> Iterator[Gateway]:
     wire, model = request.param
     scripted = upstreams[wire][1]

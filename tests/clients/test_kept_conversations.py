@@ -3,7 +3,6 @@ processes: by the id of the response before, and by the ids of single items, as 
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from uuid import uuid4
 import openai
 import pytest
 
-from tests.clients.conftest import MODELS, WIRE_NAMES
+from tests.clients.conftest import MODELS, Upstreams, running_upstreams
 from tests.clients.model import (
     COMPARE,
     CONCLUSION,
@@ -26,7 +25,7 @@ from tests.clients.model import (
 )
 from tests.clients.wires import WIRES
 from tests.clients.wires.base import ScriptedModel
-from tests.scripted_provider import Exchange, running_upstream
+from tests.scripted_provider import Exchange
 from tests.servers import Site, make_template, running_site
 
 WEATHER: Any = {
@@ -79,20 +78,13 @@ class UniqueIds(ScriptedModel):
 
 
 @pytest.fixture(scope="module")
-def upstreams() -> Iterator[dict[str, tuple[str, ScriptedModel]]]:
-    with contextlib.ExitStack() as stack:
-        providers = {}
-        for name in WIRE_NAMES:
-            server, scripted = stack.enter_context(running_upstream()), UniqueIds(WIRES[name]())
-            server.default_script = scripted
-            providers[name] = (server.url, scripted)
-        yield providers
+def upstreams() -> Iterator[Upstreams]:
+    with running_upstreams(UniqueIds) as upstreams:
+        yield upstreams
 
 
 @pytest.fixture(scope="module")
-def keeping_site(
-    upstreams: dict[str, tuple[str, ScriptedModel]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def keeping_site(upstreams: Upstreams, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder: Path = tmp_path_factory.mktemp("kept")
     key = make_template(folder)
     settings = {
@@ -116,9 +108,7 @@ def sdk(keeping_site: Site) -> Iterator[openai.OpenAI]:
 
 
 @pytest.fixture(params=MODELS, ids=lambda pair: "-".join(pair))
-def model(
-    request: pytest.FixtureRequest, upstreams: dict[str, tuple[str, ScriptedModel]]
-) -> tuple[str, ScriptedModel]:
+def model(request: pytest.FixtureRequest, upstreams: Upstreams) -> tuple[str, ScriptedModel]:
     """The model for a client, and the provider behind it."""
     wire, name = request.param
     scripted = upstreams[wire][1]
@@ -199,9 +189,7 @@ def test_no_file_of_the_site_has_the_words(keeping_site: Site, sdk: openai.OpenA
         assert words.encode() not in path.read_bytes(), path
 
 
-def test_input_tokens_count_what_is_referred_to(
-    upstreams: dict[str, tuple[str, ScriptedModel]], sdk: openai.OpenAI
-) -> None:
+def test_input_tokens_count_what_is_referred_to(upstreams: Upstreams, sdk: openai.OpenAI) -> None:
     name = "openai/gpt-5"
     question = "Report on Oslo. " * 100
     response = sdk.responses.create(model=name, input=question)
@@ -213,7 +201,7 @@ def test_input_tokens_count_what_is_referred_to(
 
 @pytest.mark.parametrize("wire", ["openai", "openai_responses"])
 def test_what_failed_in_the_middle_is_not_kept(
-    upstreams: dict[str, tuple[str, ScriptedModel]], sdk: openai.OpenAI, wire: str
+    upstreams: Upstreams, sdk: openai.OpenAI, wire: str
 ) -> None:
     upstream = upstreams[wire][1]
     output = ModelOutput("Half of it")

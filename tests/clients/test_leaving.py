@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.clients.conftest import WIRE_NAMES
+from tests.clients.conftest import WIRE_NAMES, Upstreams
 from tests.clients.model import ModelOutput
 from tests.clients.wires.base import ScriptedModel
 from tests.limits.api_client import budget, units
@@ -30,9 +30,7 @@ LAST_EVENTS = 8
 
 
 @pytest.fixture(scope="module")
-def site(
-    upstreams: dict[str, tuple[str, ScriptedModel]], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def site(upstreams: Upstreams, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder: Path = tmp_path_factory.mktemp("leaving")
     price = {"INPUT": str(INPUT), "OUTPUT": str(OUTPUT)}
     settings = {
@@ -58,9 +56,7 @@ def site(
 
 
 @pytest.fixture(params=WIRE_NAMES)
-def wire(
-    request: pytest.FixtureRequest, upstreams: dict[str, tuple[str, ScriptedModel]]
-) -> Iterator[str]:
+def wire(request: pytest.FixtureRequest, upstreams: Upstreams) -> Iterator[str]:
     name: str = request.param
     yield name
     upstreams[name][1].script = None
@@ -136,7 +132,7 @@ def check_record(site: Site, wire: str, request_id: str, status: str) -> None:
     ids=["client", "provider"],
 )
 def test_a_client_that_leaves_after_2000_tokens_pays_for_them(
-    site: Site, upstreams: dict[str, tuple[str, ScriptedModel]], wire: str, end: Script, status: str
+    site: Site, upstreams: Upstreams, wire: str, end: Script, status: str
 ) -> None:
     scripted = upstreams[wire][1]
     scripted.script = answer_then(scripted, end)
@@ -145,7 +141,7 @@ def test_a_client_that_leaves_after_2000_tokens_pays_for_them(
 
 
 def test_a_whole_reply_whose_usage_is_zeros_is_estimated(
-    site: Site, upstreams: dict[str, tuple[str, ScriptedModel]], wire: str
+    site: Site, upstreams: Upstreams, wire: str
 ) -> None:
     scripted = upstreams[wire][1]
     scripted.script = answer_then(scripted, None, zero_counts)
@@ -155,7 +151,7 @@ def test_a_whole_reply_whose_usage_is_zeros_is_estimated(
 @pytest.mark.parametrize("status", ["queued", "in_progress"])
 @pytest.mark.parametrize("stream", [False, True], ids=["complete", "streamed"])
 def test_a_reply_that_a_provider_holds_back_is_an_error(
-    site: Site, upstreams: dict[str, tuple[str, ScriptedModel]], status: str, stream: bool
+    site: Site, upstreams: Upstreams, status: str, stream: bool
 ) -> None:
     """A background response costs money but reports no usage: it must not be recorded as a reply
     of no tokens."""

@@ -11,8 +11,8 @@ import pytest
 
 from tests.clients import test_anthropic_sdk as messages_sdk
 from tests.clients import test_openai_responses_sdk as responses_sdk
+from tests.clients.conftest import Upstreams
 from tests.clients.model import COMPARE, CONCLUSION, GOODBYE, THANKS
-from tests.clients.wires.base import ScriptedModel
 from tests.clients.wires.bedrock import CLAUDE
 from tests.servers import Site
 
@@ -25,7 +25,6 @@ MODELS = {
 """Of wires whose models sign what they think."""
 NAMES = list(MODELS)
 ORDERS = [(*NAMES[start:], *NAMES)[:3] for start in range(4)]
-Upstreams = dict[str, tuple[str, ScriptedModel]]
 
 
 @pytest.fixture(params=ORDERS, ids="-".join)
