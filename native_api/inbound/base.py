@@ -92,6 +92,10 @@ class InboundFormat(ABC):
     """The fields with which clients name a conversation; empty if requests belong to none."""
     field_names: ClassVar[Mapping[str, str]] = {}
     """Unified field -> this API's word for it, if it has another."""
+    field_paths: ClassVar[Sequence[tuple[re.Pattern[str], str]]] = ()
+    """Patterns of paths in the unified request, and what stands for them in this API's, for those that are not
+    only renamed. Messages and tools have the numbers of the client's request already
+    (`ClientBody.find_place`)."""
 
     @abstractmethod
     def parse(self, data: dict[str, Any], context: ClientContext) -> ParsedRequest:
@@ -127,7 +131,9 @@ class InboundFormat(ABC):
         return [self.rename_field(name) for name in names]
 
     def rename_field(self, path: str) -> str:
-        """The same for one path, such as `messages[0].content`, of which the field is renamed."""
+        """The same for one path, such as `messages[0].content`."""
+        for pattern, written in self.field_paths:
+            path = pattern.sub(written, path, count=1)
         name = FIELD_NAME.match(path)
         if name is None or name[0] not in self.field_names:
             return path

@@ -304,7 +304,8 @@ def test_a_coding_agents_request() -> None:
     [
         ("max_completion_tokens", "max_tokens"),
         ("stop", "stop_sequences"),
-        ("response_format.json_schema.schema", "output_config.format.json_schema.schema"),
+        ("response_format.json_schema.schema", "output_config.format.schema"),
+        ("messages[1].content[0].tool_call_id", "messages[1].content[0].tool_use_id"),
         ("messages.reasoning_details", "messages.thinking"),
         ("messages[3].content[1].image_url.url", "messages[3]"),
         ("messages[3].content[1].content[0].file.file_url", "messages[3].content[1]"),

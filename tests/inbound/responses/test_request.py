@@ -257,7 +257,23 @@ def test_what_refers_to_kept_responses_says_the_way_round() -> None:
         assert (fault.path, fault.reason) == (path, STATE_WAY_ROUND)
 
 
-def test_errors_and_reports_use_the_words_of_this_api() -> None:
-    assert FORMAT.rename_fields(
-        ["messages[0].content", "max_completion_tokens", "response_format.json_schema", "seed"]
-    ) == ["input[0].content", "max_output_tokens", "text.format.json_schema", "seed"]
+@each(
+    "path, named",
+    [
+        ("messages[0].content", "input[0].content"),
+        ("max_completion_tokens", "max_output_tokens"),
+        ("response_format.json_schema.schema", "text.format.schema"),
+        ("seed", "seed"),
+        ("messages.reasoning_details", "input.reasoning"),
+        ("messages.tool_calls.extra_content", "input.reasoning"),
+        ("messages.name", "input.name"),
+        ("messages.image_url.detail", "input.detail"),
+        ("input[1].content[0].image_url.url", "input[1].content[0].image_url"),
+        ("input[1].tool_call_id", "input[1].call_id"),
+        ("tools[2].function.parameters", "tools[2].parameters"),
+        ("tools.function.strict", "tools.strict"),
+    ],
+)
+def test_errors_and_reports_use_the_words_of_this_api(path: str, named: str) -> None:
+    assert FORMAT.rename_field(path) == named
+    assert FORMAT.rename_field(named) == named

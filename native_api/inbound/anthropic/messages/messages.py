@@ -54,10 +54,10 @@ UNIFIED_PATHS: Final = (
     ),
     (re.compile(r"(tools(?:\[\d+\])?)(?:\.function)?\.parameters\b.*"), r"\1.input_schema"),
     (re.compile(r"(tools(?:\[\d+\])?)\.function\b"), r"\1"),
+    (re.compile(r"\.tool_call_id$"), ".tool_use_id"),
+    (re.compile(r"^response_format\.json_schema\b"), "output_config.format"),
 )
-"""Paths in the unified request -> the same in this API's words. Messages and tools have the numbers
-of the client's request (`ClientBody.find_place`). Which block of a message is meant is not known:
-several may be one part, or none."""
+"""Which block of a message is meant is not known: several may be one part, or none."""
 
 
 class MessagesFormat(InboundFormat):
@@ -65,6 +65,7 @@ class MessagesFormat(InboundFormat):
     wire = "anthropic"
     endpoint = "messages"
     field_names = FIELD_NAMES
+    field_paths = UNIFIED_PATHS
 
     def __init__(self) -> None:
         self._serializer: RequestSerializer = MessagesSerializer()
@@ -78,11 +79,6 @@ class MessagesFormat(InboundFormat):
         body["messages"], lost = open_messages(body["messages"], context.seal)
         client_body = Translation(unify).make_client_body(self.wire, body)
         return ParsedRequest(read_head(checked), [*dropped_fields, *lost], client_body, context)
-
-    def rename_field(self, path: str) -> str:
-        for pattern, name in UNIFIED_PATHS:
-            path = pattern.sub(name, path, count=1)
-        return super().rename_field(path)
 
     def reply(self, parsed: ParsedRequest, reply: Any) -> bytes:
         return to_json(build_message(parsed, reply))

@@ -3,6 +3,7 @@ https://platform.openai.com/docs/api-reference/responses/create (read 2026-11)."
 
 from __future__ import annotations
 
+import re
 from typing import Any, ClassVar, Final
 
 from native_api.inbound.base import ClientContext, ParsedRequest, to_json
@@ -31,6 +32,22 @@ FIELD_NAMES: Final = {
     "web_search_options": "tools.web_search",
 }
 
+FIELD_PATHS: Final = (
+    (
+        re.compile(
+            r"^messages\.(?:reasoning_details|reasoning_content|provider_content"
+            r"|(?:\w+\.)?extra_content)\b.*"
+        ),
+        "input.reasoning",
+    ),
+    (re.compile(r"^(messages(?:\.|\[).*)?image_url\.detail$"), r"\1detail"),
+    (re.compile(r"\.image_url\.url$"), ".image_url"),
+    (re.compile(r"\.tool_call_id$"), ".call_id"),
+    (re.compile(r"^(tools(?:\[\d+\])?)\.function\b"), r"\1"),
+    (re.compile(r"^response_format\.json_schema\b"), "text.format"),
+)
+"""What other wires need back is sealed in items of reasoning."""
+
 HEAD_FIELDS: Final = (
     "model", "tier", "stream", "service_tier", "metadata", "conversation_id", "fallbacks",
     "provider_options",
@@ -42,6 +59,7 @@ class ResponsesFormat(OpenAIFormat):
     operation = CHAT
     endpoint = "responses"
     field_names: ClassVar = FIELD_NAMES
+    field_paths = FIELD_PATHS
 
     def __init__(self) -> None:
         super().__init__(ResponsesSerializer())
