@@ -93,8 +93,8 @@ class InboundFormat(ABC):
     field_names: ClassVar[Mapping[str, str]] = {}
     """Unified field -> this API's word for it, if it has another."""
     field_paths: ClassVar[Sequence[tuple[re.Pattern[str], str]]] = ()
-    """Patterns of paths in the unified request, and what stands for them in this API's, for those that are not
-    only renamed. Messages and tools have the numbers of the client's request already
+    """Patterns of paths in the unified request that are not only renamed, and what stands for them
+    in this API's. Messages and tools have the numbers of the client's request already
     (`ClientBody.find_place`)."""
 
     @abstractmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import permutations
 from typing import Any
 
 import anthropic
@@ -31,6 +32,21 @@ def to(*models: str, **more: Any) -> dict[str, Any]:
     return {"TARGETS": targets, **more}
 
 
+BETWEEN_WIRES = {
+    f"{first}-then-{second}": (first, second)
+    for first, second in permutations(("up", "claude", "responses"), 2)
+}
+"""Route -> the providers of its targets. The first one is broken."""
+
+
+def between(first: str, second: str) -> dict[str, Any]:
+    targets = [
+        {"PROVIDER": first, "MODEL": f"broken-then-{second}", "PRIORITY": 0},
+        {"PROVIDER": second, "MODEL": f"works-{second}", "PRIORITY": 1},
+    ]
+    return {"TARGETS": targets}
+
+
 @pytest.fixture(scope="module")
 def routed(upstream: Upstream, serve: Serve) -> Iterator[Site]:
     sticky = [{"PROVIDER": "up", "MODEL": f"sticky-{number}"} for number in range(8)]
@@ -42,6 +58,7 @@ def routed(upstream: Upstream, serve: Serve) -> Iterator[Site]:
             "spread": {"TARGETS": sticky, "STRATEGY": "weighted"},
             "priced": {"TARGETS": [{"PROVIDER": "up", "MODEL": "works", "PRICE": PRICE}]},
             "other": to("works"),
+            **{route: between(*providers) for route, providers in BETWEEN_WIRES.items()},
         },
         LIMITS=[
             {
@@ -78,13 +95,13 @@ def post(site: Site, api: Api, model: str, headers: Any = None, **fields: Any) -
     )
 
 
-def script(upstream: Upstream, model: str) -> None:
+def script(upstream: Upstream, model: str, provider: str = "up") -> None:
     """Answers WORDS, streamed if requested."""
 
     async def answer(exchange: Any) -> None:
-        begun, rest = events_of("up")
+        begun, rest = events_of(provider)
         is_stream = exchange.received.body.get("stream")
-        await (streams(*begun, *rest) if is_stream else says(reply_of("up")))(exchange)
+        await (streams(*begun, *rest) if is_stream else says(reply_of(provider)))(exchange)
 
     upstream.script(model, answer)
 
@@ -106,6 +123,34 @@ def test_a_fallback(routed: Site, upstream: Upstream, api: Api, stream: bool) ->
     assert response.headers["x-native-model"] == "falls-back"
     [record] = routed.wait_for_usage(request_id=response.headers["x-request-id"])
     assert (record["endpoint"], record["provider_model"]) == (api.endpoint, "works")
+
+
+ONLY_THERE: dict[str, dict[str, Any]] = {
+    "responses": {"truncation": "auto"},
+    "messages": {"context_management": {"edits": []}},
+}
+"""A field of each API that no other API has."""
+
+
+@pytest.mark.parametrize("route", BETWEEN_WIRES)
+def test_a_fallback_on_another_wire(
+    routed: Site, upstream: Upstream, api: Api, stream: bool, route: str
+) -> None:
+    """Each target gets the request in its own words, and what is left out is that of the target
+    that answered."""
+    _, second = BETWEEN_WIRES[route]
+    upstream.script(f"broken-then-{second}", says({"error": {"message": "no"}}, 500))
+    script(upstream, f"works-{second}", second)
+    fields = ONLY_THERE[api.name]
+    response = post(routed, api, route, stream=stream, **fields)
+    assert text_of(api, response, stream) == WORDS
+    is_same_wire = second == {"responses": "responses", "messages": "claude"}[api.name]
+    sent = upstream.requests_for(f"works-{second}")[-1].body
+    assert (fields.items() <= sent.items()) is is_same_wire
+    omitted = response.headers.get("x-native-omitted")
+    assert omitted == (None if is_same_wire else next(iter(fields)))
+    [record] = routed.wait_for_usage(request_id=response.headers["x-request-id"])
+    assert (record["provider"], record["attempts"]) == (second, 2)
 
 
 def test_a_fallback_of_the_request(
