@@ -9,11 +9,17 @@ from __future__ import annotations
 from typing import Any, Final
 
 from native_api.dialects.shared.issuers import MARK, RESTORED
-from native_api.inbound.base import Seal
+from native_api.inbound.base import ParsedRequest, Seal
 from native_api.types import Json
 
 SIGNED: Final = "value"
 REPLAYED: Final = "message"
+
+
+def find_seal(parsed: ParsedRequest) -> Seal:
+    """The caller's seal, which every request of an API that seals has."""
+    assert parsed.context is not None
+    return parsed.context.seal
 
 
 def is_marked(value: Any) -> bool:

@@ -17,6 +17,13 @@ class OpenAIFormat(InboundFormat):
         """One serializer for all requests: making one costs more than a check."""
         self._serializer = serializer
 
+    def error(self, error: NativeError, request_id: str) -> bytes:
+        return to_json(error_envelope(error))
+
+
+class UnifiedFormat(OpenAIFormat):
+    """An API whose request is the unified one."""
+
     def parse(self, data: dict[str, Any], context: ClientContext | None = None) -> ParsedRequest:
         try:
             data, left_out = self._serializer.adapt(data)
@@ -32,6 +39,3 @@ class OpenAIFormat(InboundFormat):
 
     def _unify(self, body: Json, omitted: list[str]) -> Any:
         return self._serializer.check_known(body)
-
-    def error(self, error: NativeError, request_id: str) -> bytes:
-        return to_json(error_envelope(error))

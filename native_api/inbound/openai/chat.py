@@ -11,7 +11,7 @@ import orjson
 
 from native_api.exceptions import NativeError
 from native_api.inbound.base import ParsedRequest, StreamWriter, to_json
-from native_api.inbound.openai.base import OpenAIFormat
+from native_api.inbound.openai.base import UnifiedFormat
 from native_api.inbound.openai.chat_serializer import ChatCompletionSerializer
 from native_api.inbound.openai.error_envelope import error_envelope
 from native_api.inbound.openai.foreign_fields import SESSION_FIELDS
@@ -45,7 +45,7 @@ class ChatStreamWriter(StreamWriter):
         return DONE
 
 
-class ChatCompletions(OpenAIFormat):
+class ChatCompletions(UnifiedFormat):
     operation = CHAT
     wire = "openai_chat"
     conversation_fields = ("conversation_id", *SESSION_FIELDS)

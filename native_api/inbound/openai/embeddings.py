@@ -16,7 +16,7 @@ from native_api.inbound.checks import (
     one_of,
     string,
 )
-from native_api.inbound.openai.base import OpenAIFormat
+from native_api.inbound.openai.base import UnifiedFormat
 from native_api.inbound.request_serializer import RequestSerializer, field, require
 from native_api.operations import EMBEDDINGS
 
@@ -56,7 +56,7 @@ class EmbeddingsSerializer(RequestSerializer):
         require(checked, "model", "input")
 
 
-class EmbeddingsFormat(OpenAIFormat):
+class EmbeddingsFormat(UnifiedFormat):
     operation = EMBEDDINGS
     conversation_fields = ()
 

@@ -11,7 +11,6 @@ import orjson
 
 from native_api.dialects import DIALECTS
 from native_api.exceptions import UpstreamError
-from native_api.inbound.base import ParsedRequest
 from native_api.inbound.openai.responses.forward import seal_response
 from native_api.inbound.openai.responses.stream import ResponsesStreamWriter
 from native_api.types import Event, ForwardedEvent, Provider, Target
@@ -215,13 +214,3 @@ def test_a_failure_is_numbered_although_the_provider_numbers_nothing() -> None:
     )
     events = split_events(writer.fail(UpstreamError("It broke.")))
     assert [event["sequence_number"] for event in events] == [2, 3]
-
-
-def parsed_without_context() -> ParsedRequest:
-    return FORMAT.parse({"model": "m", "input": "Hi"})
-
-
-def test_what_cannot_be_sealed_is_left_out() -> None:
-    item = {"type": "reasoning", "summary": [], "encrypted_content": "secret", "issued_by": "p"}
-    [sealed] = seal_response(parsed_without_context(), {"output": [item]})["output"]
-    assert sealed["encrypted_content"] is None

@@ -12,6 +12,7 @@ from django.test import override_settings
 from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
 from native_api.exceptions import InvalidRequest, UnsupportedField
 from tests.cases import each
+from tests.inbound.contexts import context_of
 from tests.inbound.responses.request_reading import FORMAT, find_fault, parse, read_body, unify
 
 USER = {"role": "user", "content": "Hi"}
@@ -126,7 +127,7 @@ def test_what_goes_on_is_what_was_written() -> None:
         "new_field": [{"a": None}],
     }
     given = copy.deepcopy(written)
-    client_body = FORMAT.parse(given).client_body
+    client_body = FORMAT.parse(given, context_of()).client_body
     assert client_body is not None
     assert client_body.wire == "openai_responses"
     assert client_body.body == written

@@ -10,7 +10,7 @@ from native_api.dialects.openai_responses.reply import build_reply
 from native_api.types import Json
 from tests.cases import each
 from tests.inbound.contexts import BOB, context_of
-from tests.inbound.responses.request_reading import FORMAT, parse, read_body, unify, unify_items
+from tests.inbound.responses.request_reading import parse, read_body, unify, unify_items
 
 CONTEXT = context_of()
 USER = {"role": "user", "content": "Hi"}
@@ -124,12 +124,6 @@ def test_the_request_is_not_changed() -> None:
     given = copy.deepcopy(data)
     read_body(CONTEXT, **data)
     assert data == given
-
-
-def test_without_a_caller_nothing_opens() -> None:
-    parsed = FORMAT.parse({"model": "m", "input": [reasoning(seal_own(), issued_by="x")]})
-    assert parsed.client_body is not None
-    assert parsed.client_body.body["input"] == [{"type": "reasoning", "id": "rs_1", "summary": []}]
 
 
 # --- the unified message -------------------------------------------------------------------------

@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Final
 
 from native_api.dialects.shared.issuers import MARK
-from native_api.inbound.anthropic.messages.reply import find_seal
 from native_api.inbound.base import ParsedRequest, Seal
-from native_api.inbound.sealed import is_marked, seal_signed
+from native_api.inbound.sealed import find_seal, is_marked, seal_signed
 from native_api.types import Json
 
 SIGNED_MEMBERS: Final = ("signature", "data", "encrypted_content")

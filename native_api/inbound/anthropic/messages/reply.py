@@ -14,8 +14,9 @@ from native_api.inbound.anthropic.messages.reply_ending import (
     find_stop_sequence,
 )
 from native_api.inbound.anthropic.messages.reply_parts import build_citation
-from native_api.inbound.base import ParsedRequest, Seal
+from native_api.inbound.base import ParsedRequest
 from native_api.inbound.deltas import iterate_deltas
+from native_api.inbound.sealed import find_seal
 from native_api.types import ChatCompletion, Json
 
 ID_PREFIX: Final = "msg_"
@@ -53,12 +54,6 @@ def begin_blocks(parsed: ParsedRequest) -> ReplyBlocks:
     body = parsed.client_body.body if parsed.client_body is not None else {}
     kind = (body.get("thinking") or {}).get("type", "disabled")
     return ReplyBlocks(find_seal(parsed), asks_for_thinking=kind != "disabled")
-
-
-def find_seal(parsed: ParsedRequest) -> Seal:
-    """The seal of the caller, which every request of this API has."""
-    assert parsed.context is not None
-    return parsed.context.seal
 
 
 def build_head(parsed: ParsedRequest, reply: Any) -> Json:

@@ -20,7 +20,6 @@ from native_api.inbound.anthropic.messages.reply import (
     begin_blocks,
     build_ending,
     build_head,
-    find_seal,
 )
 from native_api.inbound.anthropic.messages.reply_ending import build_usage
 from native_api.inbound.base import ParsedRequest, StreamWriter, to_json
@@ -31,6 +30,7 @@ from native_api.inbound.forwarded_events import (
     join_events,
     write_edited,
 )
+from native_api.inbound.sealed import find_seal
 from native_api.types import ForwardedEvent, Json
 
 PING: Final = b'event: ping\ndata: {"type": "ping"}\n\n'

@@ -18,6 +18,7 @@ from native_api.inbound.openai.responses.opened import OPENED_MEMBERS, is_summar
 from native_api.inbound.openai.responses.response_object import ResponseHead, build_usage
 from native_api.inbound.openai.responses.responses import ResponsesFormat
 from native_api.inbound.openai.responses.unify import unify
+from native_api.inbound.sealed import find_seal
 from native_api.inbound.translation import Report, Translation
 from native_api.types import ChatRequest, Json
 
@@ -41,7 +42,7 @@ FIELDS: Final = frozenset(
 class CompactFormat(ResponsesFormat):
     endpoint = "responses/compact"
 
-    def parse(self, data: dict[str, Any], context: ClientContext | None = None) -> ParsedRequest:
+    def parse(self, data: dict[str, Any], context: ClientContext) -> ParsedRequest:
         parsed = super().parse({name: data[name] for name in data if name in FIELDS}, context)
         written: Json = parsed.client_body.body if parsed.client_body else {}
         if not written.get("input"):
@@ -66,13 +67,13 @@ def build_compaction(parsed: ParsedRequest, completion: Mapping[str, Any]) -> Js
     Raises UpstreamError if it has none.
     """
     summary = completion["choices"][0]["message"].get("content")
-    if not summary or parsed.context is None or parsed.client_body is None:
+    if not summary or parsed.client_body is None:
         raise UpstreamError("The provider's model wrote no summary.")
     head = ResponseHead(parsed, completion)
     compaction = {
         "id": f"cmp_{head.key}",
         "type": "compaction",
-        "encrypted_content": parsed.context.seal.seal({"summary": summary}),
+        "encrypted_content": find_seal(parsed).seal({"summary": summary}),
     }
     return {
         "id": head.response_id,

@@ -19,7 +19,7 @@ from native_api.inbound.forwarded_events import (
 )
 from native_api.inbound.openai.responses.events import EventWriter
 from native_api.inbound.openai.responses.response_object import ResponseHead
-from native_api.inbound.sealed import is_marked, seal_signed
+from native_api.inbound.sealed import find_seal, is_marked, seal_signed
 from native_api.types import ForwardedEvent, Json
 
 STATES: Final = frozenset({"response.created", "response.queued", "response.in_progress"})
@@ -37,7 +37,7 @@ class ResponseEditor:
 
     def __init__(self, parsed: ParsedRequest) -> None:
         self._echo = parsed.echo
-        self._context = parsed.context
+        self._seal = find_seal(parsed)
         self._sealed: dict[tuple[Any, Any], str] = {}
         """A response has the same content in several events."""
 
@@ -66,15 +66,15 @@ class ResponseEditor:
             return item
         members = {name: value for name, value in item.items() if name != MARK}
         if members.get("encrypted_content"):
-            members["encrypted_content"] = self._seal(item[MARK], members["encrypted_content"])
+            members["encrypted_content"] = self._seal_content(
+                item[MARK], members["encrypted_content"]
+            )
         return members
 
-    def _seal(self, issuer: Any, value: Any) -> str | None:
-        if self._context is None:
-            return None
+    def _seal_content(self, issuer: Any, value: Any) -> str:
         sealed = self._sealed.get((issuer, value))
         if sealed is None:
-            sealed = seal_signed(self._context.seal, issuer, value)
+            sealed = seal_signed(self._seal, issuer, value)
             self._sealed[issuer, value] = sealed
         return sealed
 

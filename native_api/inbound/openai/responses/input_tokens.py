@@ -15,7 +15,7 @@ class InputTokensFormat(ResponsesFormat):
     operation = COUNT_TOKENS
     endpoint = "responses/input_tokens"
 
-    def parse(self, data: dict[str, Any], context: ClientContext | None = None) -> ParsedRequest:
+    def parse(self, data: dict[str, Any], context: ClientContext) -> ParsedRequest:
         return super().parse({**data, "stream": None}, context)
 
     def reply(self, parsed: ParsedRequest, reply: Any) -> bytes:

@@ -25,9 +25,9 @@ SUMMARY_TITLE: Final = "Summary of the conversation before this message:"
 REPORT: Final = f"input.{ENCRYPTED}"
 
 
-def open_input(items: Any, seal: Seal | None, omitted: list[str]) -> Any:
+def open_input(items: Any, seal: Seal, omitted: list[str]) -> Any:
     """Checked `input` with all items opened; itself if there is nothing to open. Adds to `omitted`
-    what does not open: without a seal, all of it."""
+    what does not open."""
     if isinstance(items, str):
         return items
     opened = [_open_item(item, seal, omitted) for item in items]
@@ -35,14 +35,14 @@ def open_input(items: Any, seal: Seal | None, omitted: list[str]) -> Any:
     return items if is_same else opened
 
 
-def _open_item(item: Json, seal: Seal | None, omitted: list[str]) -> Json:
+def _open_item(item: Json, seal: Seal, omitted: list[str]) -> Json:
     if OPENED_MEMBERS.isdisjoint(item):
         return item
     opened = {name: value for name, value in item.items() if name not in OPENED_MEMBERS}
     sealed = item.get(ENCRYPTED)
     if not sealed:
         return opened
-    value = seal.open(sealed) if seal is not None else None
+    value = seal.open(sealed)
     if item.get("type") == "compaction" and isinstance(value, dict) and "summary" in value:
         return build_summary_message(value["summary"])
     members = read_sealed(value, ENCRYPTED)

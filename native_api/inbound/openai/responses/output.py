@@ -59,8 +59,8 @@ SERVER_ITEMS: Final = frozenset(
 class ReplyOutput:
     """The output of one reply. Call `add` for each delta, then `finish` once."""
 
-    def __init__(self, key: str, body: Json, seal: Seal | None, listener: OutputListener) -> None:
-        """`key` makes the ids, `body` is the client's request. Without a seal nothing is sealed."""
+    def __init__(self, key: str, body: Json, seal: Seal, listener: OutputListener) -> None:
+        """`key` makes the ids, `body` is the client's request."""
         self.items: list[OutputItem] = []
         self.text_part: Part | None = None
         """The text that more text would be added to."""
@@ -139,7 +139,7 @@ class ReplyOutput:
     def _seal_members(self) -> str | None:
         self._must_seal = False
         members = self._replayed.take()
-        if members is None or self._seal is None:
+        if members is None:
             return None
         return seal_replayed(self._seal, members)
 

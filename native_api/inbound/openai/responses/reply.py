@@ -18,6 +18,7 @@ from native_api.inbound.openai.responses.response_object import (
     build_usage,
     read_reply_members,
 )
+from native_api.inbound.sealed import find_seal
 from native_api.types import Json
 
 
@@ -42,8 +43,7 @@ def start_output(
     parsed: ParsedRequest, head: ResponseHead, listener: OutputListener
 ) -> ReplyOutput:
     body = parsed.client_body.body if parsed.client_body else {}
-    seal = parsed.context.seal if parsed.context else None
-    return ReplyOutput(head.key, body, seal, listener)
+    return ReplyOutput(head.key, body, find_seal(parsed), listener)
 
 
 def add_message(output: ReplyOutput, message: Mapping[str, Any], tokens: list[Json]) -> None:

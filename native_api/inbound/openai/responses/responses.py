@@ -64,12 +64,11 @@ class ResponsesFormat(OpenAIFormat):
     def __init__(self) -> None:
         super().__init__(ResponsesSerializer())
 
-    def parse(self, data: dict[str, Any], context: ClientContext | None = None) -> ParsedRequest:
+    def parse(self, data: dict[str, Any], context: ClientContext) -> ParsedRequest:
         checked, dropped_fields = self._serializer.check(data)
         written = restore_written(data, checked, dropped_fields)
         if "input" in checked:
-            seal = context.seal if context is not None else None
-            written["input"] = open_input(written["input"], seal, dropped_fields)
+            written["input"] = open_input(written["input"], context.seal, dropped_fields)
         translation = Translation(unify)
         client_body = translation.make_client_body(self.wire, written, can_lack_search=True)
         head = read_head(checked, HEAD_FIELDS, "max_output_tokens")
