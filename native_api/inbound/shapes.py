@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from typing import Any, Final, NamedTuple
 
+from native_api.dialects.shared.json_values import replace_items
 from native_api.inbound.checks import (
     MAX_ITEMS,
     MAX_SHOWN,
@@ -99,8 +100,7 @@ class Items(Verified):
             strip_unknown(self._check, item, f"{path}[{index}]", unknown)
             for index, item in enumerate(value)
         ]
-        is_same = all(one is other for one, other in zip(kept, value, strict=True))
-        return value if is_same else kept
+        return replace_items(value, kept)
 
 
 class TextOr(Verified):

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from operator import is_not
 from typing import Any, Final
 
 from native_api.dialects.shared.client_bodies import find_member
-from native_api.dialects.shared.json_values import read_objects
+from native_api.dialects.shared.json_values import read_objects, replace_items, replace_members
 from native_api.exceptions import InvalidRequest, UnsupportedField
 from native_api.types import Json
 
@@ -176,8 +175,7 @@ def _drop_cache_scopes(body: Json) -> bool:
 def _without_scope(value: Any) -> Any:
     """The value without scopes; itself if it has none."""
     if isinstance(value, list):
-        items = [_without_scope(item) for item in value]
-        return items if any(map(is_not, items, value)) else value
+        return replace_items(value, [_without_scope(item) for item in value])
     if not isinstance(value, dict):
         return value
     if "scope" in value:
@@ -185,7 +183,7 @@ def _without_scope(value: Any) -> Any:
     edited = {
         name: _without_scope(value[name]) for name in ("cache_control", "content") if name in value
     }
-    return {**value, **edited} if any(edited[name] is not value[name] for name in edited) else value
+    return replace_members(value, edited)
 
 
 def _refuse_items(body: Json, refused: tuple[str, ...]) -> None:

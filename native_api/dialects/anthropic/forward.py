@@ -10,7 +10,6 @@ the model require. The rest goes on as it was written, with its betas. Rules:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from operator import is_
 from typing import Any, Final
 
 from native_api.dialects.anthropic.messages import THINKING_TYPES
@@ -20,6 +19,7 @@ from native_api.dialects.shared import client_bodies
 from native_api.dialects.shared.call_ids import CLAUDE_IDS, CallIds
 from native_api.dialects.shared.gateway_owned import REASONS
 from native_api.dialects.shared.issuers import MARK, OWN_MEMBERS
+from native_api.dialects.shared.json_values import replace_items, replace_members
 from native_api.dialects.shared.parts import is_blank
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json, Target
@@ -82,8 +82,7 @@ def _edit_turns(
             if (block := _edit_block(each, issuer, is_claude, omitted)) is not None
         ]
         if blocks or not content:
-            is_same = len(blocks) == len(content) and all(map(is_, blocks, content))
-            edited.append(turn if is_same else {**turn, "content": blocks})
+            edited.append(replace_members(turn, {"content": replace_items(content, blocks)}))
     return edited
 
 
@@ -148,9 +147,7 @@ def mark_message(message: Any, issuer: str) -> Any:
     if not isinstance(content, list):
         return message
     marked = [mark_block(block, issuer) for block in content]
-    if all(map(is_, marked, content)):
-        return message
-    return {**message, "content": marked}
+    return replace_members(message, {"content": replace_items(content, marked)})
 
 
 def mark_block(block: Any, issuer: str) -> Any:

@@ -21,6 +21,7 @@ from native_api.dialects.shared import client_bodies
 from native_api.dialects.shared.call_ids import OPENAI_IDS, fit_id
 from native_api.dialects.shared.client_bodies import Path, find_member
 from native_api.dialects.shared.issuers import MARK, RESTORED
+from native_api.dialects.shared.json_values import replace_items, replace_members
 from native_api.dialects.shared.model_rules import find_rule
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json, Target
@@ -190,13 +191,10 @@ def edit_response(response: Any, issuer: str, own_account: bool) -> Any:
     output = response.get("output") if isinstance(response, dict) else None
     if not isinstance(output, list):
         return response
-    marked = [mark_item(item, issuer) for item in output]
-    edited: Json = {}
-    if not all(item is sent for item, sent in zip(marked, output, strict=True)):
-        edited["output"] = marked
-    if not own_account and response.get("store") is not False:
+    edited: Json = {"output": replace_items(output, [mark_item(item, issuer) for item in output])}
+    if not own_account:
         edited["store"] = False
-    return {**response, **edited} if edited else response
+    return replace_members(response, edited)
 
 
 def mark_item(item: Any, issuer: str) -> Any:

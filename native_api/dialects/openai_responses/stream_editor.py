@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from native_api.dialects.openai_responses.forward import edit_response, mark_item
 from native_api.dialects.openai_responses.stream import ResponsesStream
+from native_api.dialects.shared.json_values import replace_members
 from native_api.dialects.shared.wire_editor import WireEditor, forward_event, join_chunks
 from native_api.dialects.streams import parse_event
 from native_api.types import Event, ForwardedEvent, Json
@@ -44,8 +45,7 @@ class ResponsesStreamEditor(WireEditor):
             edited["item"] = mark_item(event["item"], self._issuer)
         if "response" in event:
             edited["response"] = edit_response(event["response"], self._issuer, self._own_account)
-        is_same = all(value is event[name] for name, value in edited.items())
-        return event if is_same else {**event, **edited}
+        return replace_members(event, edited)
 
     def close(self) -> Sequence[ForwardedEvent]:
         self.parser.close()

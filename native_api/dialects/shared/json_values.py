@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from operator import is_
 from typing import Any
 
 import orjson
@@ -32,6 +33,19 @@ def read_objects(value: Any) -> list[Json]:
 def read_object(value: Any) -> Json:
     """The value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def replace_members(whole: Json, members: Mapping[str, Any]) -> Json:
+    """A copy with these members; the object itself if it has the same ones."""
+    if all(name in whole and whole[name] is value for name, value in members.items()):
+        return whole
+    return {**whole, **members}
+
+
+def replace_items(items: list[Any], edited: list[Any]) -> list[Any]:
+    """The edited items; the list itself if it has the same ones."""
+    is_same = len(items) == len(edited) and all(map(is_, items, edited))
+    return items if is_same else edited
 
 
 def dump_json(value: Any) -> str:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from native_api.dialects.shared.issuers import MARK
+from native_api.dialects.shared.json_values import replace_items
 from native_api.types import Json
 
 WRAPPED: Final = "provider_specific_fields"
@@ -71,8 +72,7 @@ def _adapt_items(items: Any, adapt: Callable[[Json], Json]) -> Any:
     if not isinstance(items, list):
         return items
     adapted = [adapt(item) if isinstance(item, dict) else item for item in items]
-    is_same = all(one is other for one, other in zip(items, adapted, strict=True))
-    return items if is_same else adapted
+    return replace_items(items, adapted)
 
 
 def _replace(owner: Json, name: str, adapt: Callable[[Json], Json]) -> Json:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from native_api.dialects.shared.issuers import MARK
+from native_api.dialects.shared.json_values import replace_members
 from native_api.inbound.base import ParsedRequest, Seal
 from native_api.inbound.sealed import find_seal, is_marked, seal_signed
 from native_api.types import Json
@@ -40,8 +41,7 @@ def name_model(parsed: ParsedRequest, event: Json) -> Json:
     message = event.get("message")
     if not isinstance(message, dict):
         return event
-    named = replace_model(parsed, message)
-    return event if named is message else {**event, "message": named}
+    return replace_members(event, {"message": replace_model(parsed, message)})
 
 
 def seal_event(event: Json, seal: Seal) -> Json:

@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, Final
 
 from native_api.dialects.shared.issuers import MARK
+from native_api.dialects.shared.json_values import replace_members
 from native_api.inbound.base import ParsedRequest, to_json
 from native_api.inbound.forwarded_events import (
     find_kind,
@@ -47,7 +48,7 @@ class ResponseEditor:
             edited["item"] = self.edit_item(event["item"])
         if isinstance(event.get("response"), dict):
             edited["response"] = self.edit_response(event["response"])
-        return _replace(event, edited)
+        return replace_members(event, edited)
 
     def edit_response(self, response: Json) -> Json:
         edited = {
@@ -58,7 +59,7 @@ class ResponseEditor:
         output = response.get("output")
         if isinstance(output, list) and any(map(is_marked, output)):
             edited["output"] = [self.edit_item(item) for item in output]
-        return _replace(response, edited)
+        return replace_members(response, edited)
 
     def edit_item(self, item: Any) -> Any:
         """The item with its encrypted content sealed."""
@@ -77,13 +78,6 @@ class ResponseEditor:
             sealed = seal_signed(self._seal, issuer, value)
             self._sealed[issuer, value] = sealed
         return sealed
-
-
-def _replace(whole: Json, edited: Mapping[str, Any]) -> Json:
-    """A copy with the edited members; itself if they are the same."""
-    if all(name in whole and whole[name] is value for name, value in edited.items()):
-        return whole
-    return {**whole, **edited}
 
 
 class ForwardedResponse:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from native_api.dialects.shared.issuers import OWN_MEMBERS, RESTORED
+from native_api.dialects.shared.json_values import replace_items
 from native_api.inbound.base import Seal
 from native_api.inbound.sealed import read_sealed
 from native_api.types import Json
@@ -30,9 +31,7 @@ def open_input(items: Any, seal: Seal, omitted: list[str]) -> Any:
     what does not open."""
     if isinstance(items, str):
         return items
-    opened = [_open_item(item, seal, omitted) for item in items]
-    is_same = all(one is other for one, other in zip(items, opened, strict=True))
-    return items if is_same else opened
+    return replace_items(items, [_open_item(item, seal, omitted) for item in items])
 
 
 def _open_item(item: Json, seal: Seal, omitted: list[str]) -> Json:
