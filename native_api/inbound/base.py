@@ -36,6 +36,10 @@ class ClientContext(NamedTuple):
     """The request's headers. Names are compared without case."""
     seal: Seal
 
+    def __repr__(self) -> str:
+        """Without the headers, in which the caller's key is."""
+        return "ClientContext()"
+
 
 class ParsedRequest(NamedTuple):
     """A checked request. `dropped_fields` are unknown ones.

@@ -8,7 +8,9 @@ from django.http import HttpResponse
 from native_api.gateway import calls
 from native_api.gateway.call_record import CallRecord
 from native_api.inbound import headers
+from native_api.inbound.base import ParsedRequest
 from native_api.types import Caller
+from tests.inbound.contexts import context_of
 
 ODD = {
     "plain": "plain",
@@ -58,3 +60,8 @@ def test_a_python_caller_gets_safe_values_too() -> None:
     chat = {"model": "a\r\nb", "messages": []}
     headers = calls.reply_headers(CallRecord(chat, Caller(), "request"), ("seed", "x\r\ny"))  # type: ignore[arg-type]
     assert (headers["x-native-model"], headers["x-native-omitted"]) == ("a??b", "seed, x??y")
+
+
+def test_the_context_of_a_request_does_not_show_its_key() -> None:
+    parsed = ParsedRequest({}, [], context=context_of(authorization="Bearer nk_secret"))
+    assert "secret" not in repr(parsed)
