@@ -66,8 +66,8 @@ class EventWriter(OutputListener):
         other. Codex shows the message of the second.
         """
         error = response["error"]
-        told = {name: error.get(name) for name in ("code", "message", "param")}
-        self._write("error", {**told, "error": error})
+        members = {name: error.get(name) for name in ("code", "message", "param")}
+        self._write("error", {**members, "error": error})
         self.write("failed", {"response": response})
 
     def _write(self, kind: str, members: Json) -> None:
