@@ -2,9 +2,10 @@
 reasoning of providers, and what the client's API has no words for.
 
 A sealed text is encrypted with the site's keys and bound to its caller: what one caller was given
-opens for no other. It is not tied to a time, because conversations are continued after months. All
-that one request has opened is not larger than a request may be: what a model repeats a thousand
-times is compressed to nearly nothing, and comes back as often as it is sent.
+opens for no other. It is not tied to a time, because conversations are continued after months.
+
+What one request opens is bounded: what a model repeats a thousand times is compressed to nearly
+nothing, and comes back as often as it is sent.
 """
 
 from __future__ import annotations
@@ -27,15 +28,22 @@ COMPRESSED_BYTES: Final = 1024
 """Longer values are compressed. Signatures are too random for that, thinking is not."""
 PLAIN, COMPRESSED = b"0", b"1"
 
+FREE_BYTES: Final = 1024 * 1024
+GROWTH: Final = 16
+"""A request may open so many bytes in any case, and so many times the length of its sealed texts.
+The limit of the memory for all bodies only knows these."""
+
 
 class CallerSeal:
     """Seals and opens for one request of a caller."""
 
-    __slots__ = ("_caller", "_opened_bytes")
+    __slots__ = ("_caller", "_left_bytes", "_maximum")
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller.identity
-        self._opened_bytes = 0
+        self._maximum = native_settings.MAX_BODY_BYTES
+        self._left_bytes = FREE_BYTES
+        """What may still be opened, of that maximum."""
 
     def seal(self, value: Any) -> str:
         """A text that `open` turns into this JSON value again."""
@@ -50,7 +58,7 @@ class CallerSeal:
     def open(self, text: Any) -> Any:
         """The value of a sealed text; None if it is another caller's, altered, or not sealed.
 
-        Raises RequestTooLarge if this request has opened more than MAX_BODY_BYTES.
+        Raises RequestTooLarge if this request has opened too much.
         """
         if not isinstance(text, str) or not text.startswith(PREFIX):
             return None
@@ -64,12 +72,14 @@ class CallerSeal:
         return value if caller == self._caller else None
 
     def _decompress(self, content: bytes) -> bytes:
-        maximum = native_settings.MAX_BODY_BYTES
-        opened = zlib.decompressobj().decompress(content, maximum - self._opened_bytes + 1)
-        self._opened_bytes += len(opened)
-        if self._opened_bytes > maximum:
+        self._left_bytes += len(content) * GROWTH
+        left = min(self._left_bytes, self._maximum)
+        opened = zlib.decompressobj().decompress(content, left + 1)
+        if len(opened) > left:
             raise RequestTooLarge(
-                f"The earlier reasoning in this request is larger than {maximum} bytes "
-                "(MAX_BODY_BYTES). Send less of it, or compact the conversation."
+                "The earlier reasoning in this request is too large (MAX_BODY_BYTES). Send less of "
+                "it, or compact the conversation."
             )
+        self._left_bytes -= len(opened)
+        self._maximum -= len(opened)
         return opened

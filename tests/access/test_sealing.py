@@ -70,3 +70,16 @@ def test_a_request_opens_no_more_than_it_may_have_itself(settings: Any) -> None:
         request.open(sealed)
     with pytest.raises(RequestTooLarge):
         CallerSeal(Caller(user_id=1)).open(ALICE.seal("a" * 10_000_000))
+
+
+def test_what_repeats_itself_opens_only_as_often_as_its_length_allows() -> None:
+    sealed, request = ALICE.seal("again " * 50_000), CallerSeal(Caller(user_id=1))
+    assert len(sealed) < 5000
+    assert [request.open(sealed) == "again " * 50_000 for _ in range(3)] == [True] * 3
+    with pytest.raises(RequestTooLarge):
+        request.open(sealed)
+
+
+def test_long_thinking_opens_in_full() -> None:
+    text = " ".join(map(str, range(400_000)))
+    assert CallerSeal(Caller(user_id=1)).open(ALICE.seal(text)) == text
