@@ -150,9 +150,13 @@ class NativeView(AsyncAPIView):
         """The error in the client's words, if a dialect has raised it in those of the unified
         request."""
         spoken = self.spoken_format()
-        if not spoken.field_names or not isinstance(error, exceptions.UnsupportedField):
+        if not spoken.field_names:
             return error
-        return exceptions.UnsupportedField(spoken.rename_field(error.path), error.reason)
+        if isinstance(error, exceptions.UnsupportedField):
+            return exceptions.UnsupportedField(spoken.rename_field(error.path), error.reason)
+        if isinstance(error, exceptions.UpstreamError) and error.param:
+            error.param = spoken.rename_field(error.param)
+        return error
 
     def error_status(self, error: exceptions.NativeError) -> int:
         """The status of an error response."""

@@ -244,6 +244,17 @@ def test_what_is_left_out_is_named_in_the_apis_words(routed: Site, upstream: Ups
     )
 
 
+@pytest.mark.parametrize("provider", ["up", "claude", "responses"])
+def test_a_conversation_that_is_too_long_names_the_apis_field(
+    routed: Site, upstream: Upstream, api: Api, provider: str
+) -> None:
+    error = {"type": "x", "message": "prompt is too long", "code": "context_length_exceeded"}
+    upstream.script("short", says({"type": "error", "error": error}, 400))
+    answer = post(routed, api, f"{provider}/short").json()["error"]
+    place = answer if api.name == "responses" else answer["details"]
+    assert place["param"] == ("input" if api.name == "responses" else "messages")
+
+
 # --- streams that break --------------------------------------------------------------------------
 
 

@@ -188,6 +188,10 @@ def test_a_reply_that_was_cut_short_is_incomplete(reason: str, expected: str) ->
         (UpstreamError("It broke."), "server_error"),
         (RateLimited("Slower."), "rate_limit_exceeded"),
         (UpstreamError("Too long.", status=400), "invalid_prompt"),
+        (
+            UpstreamError("Too long.", status=400, code="context_length_exceeded"),
+            "context_length_exceeded",
+        ),
         (NativeError(), "server_error"),
     ],
 )

@@ -137,6 +137,7 @@ DETAILS: Final = {
 """The unified member -> OpenAI's, and the counts that clients require in it."""
 SERVER_ERRORS: Final = 500
 """Clients try again after these, and not after an error of the request."""
+TOO_LONG: Final = "context_length_exceeded"
 COUNTS: Final = {
     "prompt_tokens": "input_tokens",
     "completion_tokens": "output_tokens",
@@ -153,12 +154,16 @@ def build_end(finish_reason: Any) -> Json:
 
 
 def build_error(error: NativeError) -> Json:
-    """`error` of a response that failed. Its message is what clients show."""
-    if error.status == RateLimited.status:
+    """`error` of a response that failed. Its message is what clients show, and by one code Codex
+    knows that it has to compact the conversation."""
+    param = error.param
+    if error.code == TOO_LONG:
+        code, param = TOO_LONG, "input"
+    elif error.status == RateLimited.status:
         code = "rate_limit_exceeded"
     else:
         code = "invalid_prompt" if error.status < SERVER_ERRORS else "server_error"
-    return {"code": code, "message": error.message, "param": error.param, "type": error.type}
+    return {"code": code, "message": error.message, "param": param, "type": error.type}
 
 
 def build_usage(usage: Mapping[str, Any] | None) -> Json | None:
