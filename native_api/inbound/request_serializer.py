@@ -82,8 +82,12 @@ class RequestSerializer(serializers.Serializer):
 
     def refuse_unknown_members(self, checked: dict[str, Any]) -> None:
         """Raise FieldError for an unknown member of one of the request's objects."""
-        for member in self._strip_members(checked)[1]:
+        for member in self.list_unknown_members(checked):
             raise unknown_field(member.name, member.known, member.path)
+
+    def list_unknown_members(self, checked: dict[str, Any]) -> list[UnknownMember]:
+        """The members that the checks of the request's fields do not know."""
+        return self._strip_members(checked)[1]
 
     def _strip_members(self, checked: dict[str, Any]) -> tuple[dict[str, Any], list[UnknownMember]]:
         """The request without the members that the checks of its fields do not know, and these."""

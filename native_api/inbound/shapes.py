@@ -67,7 +67,7 @@ class Shape(Verified):
         kept = {}
         for name, member in value.items():
             check = self.members.get(name)
-            if check is None:
+            if check is None and member is not None:
                 unknown.append(UnknownMember(path, name[:MAX_SHOWN], self.members))
             else:
                 kept[name] = strip_unknown(check, member, f"{path}.{name}", unknown)
@@ -78,7 +78,7 @@ def _differs(kept: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
     return len(kept) < len(value) or any(kept[name] is not value[name] for name in kept)
 
 
-def strip_unknown(check: Check, value: Any, path: str, unknown: list[UnknownMember]) -> Any:
+def strip_unknown(check: Check | None, value: Any, path: str, unknown: list[UnknownMember]) -> Any:
     """`Verified.strip`, for any check. What another check allows has no unknown members."""
     if value is None or not isinstance(check, Verified):
         return value

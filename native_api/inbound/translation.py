@@ -3,11 +3,17 @@ have no words for."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
+from native_api.dialects.shared.issuers import OWN_MEMBERS
+from native_api.dialects.shared.unknown_members import MAX_NAMES, describe_member
 from native_api.exceptions import UnsupportedField
+from native_api.inbound.shapes import UnknownMember
 from native_api.types import ClientBody, Json
+
+NUMBER: Final = re.compile(r"\[\d+\]")
 
 
 def read_head(body: Mapping[str, Any], fields: Iterable[str], output_limit: str) -> Json:
@@ -46,6 +52,16 @@ class Report:
 
     def omit_all(self, names: Iterable[str]) -> None:
         self.omitted += names
+
+    def omit_unknown(self, members: Iterable[UnknownMember]) -> None:
+        """Report members that nobody here knows, without the numbers of their places."""
+        names = [
+            describe_member(NUMBER.sub("", member.path), member.name)
+            for member in members
+            if member.name not in OWN_MEMBERS
+        ]
+        new = [name for name in dict.fromkeys(names) if name not in self.omitted]
+        self.omitted += new[:MAX_NAMES]
 
     def locate(self, field: str, places: Iterable[str]) -> None:
         """Keep where the items of a unified list stand in the request."""

@@ -134,7 +134,9 @@ MOODY = {
 
 
 def test_unknown_members_of_other_wires_are_reported() -> None:
-    assert unify_all(**MOODY)[1] == ["messages.tone", "messages.content.mood", "tools.mood"]
+    assert unify_all(**MOODY)[1] == [
+        "messages.tone", "messages.content.mood", "tools.mood", "thinking.mood",
+    ]  # fmt: skip
 
 
 def test_unknown_members_are_dropped_or_refused_if_the_site_says_so() -> None:

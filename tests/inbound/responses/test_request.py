@@ -95,6 +95,19 @@ def test_null_is_absence(field: str) -> None:
     assert omitted == []
 
 
+def test_unknown_members_that_are_not_translated_are_reported() -> None:
+    part = {"type": "input_text", "text": "Hi", "sky": 1, "null": None}
+    _, omitted = unify(
+        input=[
+            {"role": "user", "content": [part], "mood": 1},
+            {"role": "user", "mood": 1, "content": "?"},
+        ],
+        tools=[{"type": "web_search", "tone": 1}],
+        text={"format": {"type": "json_schema", "name": "a", "schema": {}, "tint": 1}},
+    )
+    assert omitted == ["input.content.sky", "input.mood", "tools.tone", "text.format.tint"]
+
+
 def test_unknown_fields_and_members_are_never_refused() -> None:
     odd = {"temprature": 1, "input": [{**USER, "contents": 1}, {"type": "messsage", "x": 1}]}
     tools = [{"type": "functions", "names": "x"}]

@@ -12,12 +12,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, Final
 
-from native_api.dialects.shared.issuers import OWN_MEMBERS
-from native_api.dialects.shared.unknown_members import MAX_NAMES, describe_member
 from native_api.inbound import translation
-from native_api.inbound.anthropic.messages.blocks import MESSAGES, SYSTEM
 from native_api.inbound.anthropic.messages.serializer import MessagesSerializer
-from native_api.inbound.anthropic.messages.tool_shapes import TOOLS
 from native_api.inbound.anthropic.messages.unify_messages import Conversation, mark_last_part
 from native_api.inbound.anthropic.messages.unify_output import (
     OLD_FORMAT,
@@ -30,7 +26,6 @@ from native_api.inbound.request_serializer import (
     MAX_METADATA_PAIRS,
     MAX_METADATA_VALUE_LENGTH,
 )
-from native_api.inbound.shapes import UnknownMember, strip_unknown
 from native_api.inbound.translation import Report
 from native_api.types import Json
 
@@ -59,9 +54,9 @@ NEEDED: Final[Mapping[str, str]] = {
 """Fields without which the answer would be another -> why a provider that is not Anthropic does not
 take them."""
 
-KNOWN_FIELDS: Final = MessagesSerializer().fields.keys() | {OLD_FORMAT}
+SERIALIZER: Final = MessagesSerializer()
+KNOWN_FIELDS: Final = SERIALIZER.fields.keys() | {OLD_FORMAT}
 
-NUMBER: Final = re.compile(r"\[\d+\]")
 USER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What every provider takes as a user's id: at most 64 characters at OpenAI (maximhq/bifrost#1000,
 2025-12), and only these at others (anthropics/claude-code#56643, 2026-05). Coding agents send a
@@ -85,7 +80,7 @@ def unify(body: Json, report: Report) -> Any:
     chat |= unify_reasoning(body, conversation.effort, report)
     chat |= unify_output(body, report)
     report.omit_all(_find_left_out(body))
-    report.omit_all(_find_unknown_members(body))
+    report.omit_unknown(SERIALIZER.list_unknown_members(body))
     return chat
 
 
@@ -159,16 +154,3 @@ def _find_left_out(body: Mapping[str, Any]) -> list[str]:
     return names + [
         name for name, value in body.items() if name not in KNOWN_FIELDS and value is not None
     ]
-
-
-def _find_unknown_members(body: Mapping[str, Any]) -> list[str]:
-    """The names of members that nobody here knows, without the numbers of their places."""
-    unknown: list[UnknownMember] = []
-    for name, check in (("system", SYSTEM), ("messages", MESSAGES), ("tools", TOOLS)):
-        strip_unknown(check, body.get(name), name, unknown)
-    names = [
-        describe_member(NUMBER.sub("", member.path), member.name)
-        for member in unknown
-        if member.name not in OWN_MEMBERS
-    ]
-    return list(dict.fromkeys(names))[:MAX_NAMES]

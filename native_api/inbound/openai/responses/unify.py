@@ -12,6 +12,7 @@ from typing import Any, Final
 from native_api.dialects.openai_responses.state import STATE_WAY_ROUND
 from native_api.exceptions import InvalidRequest
 from native_api.inbound.checks import MAX_SHOWN, FieldError
+from native_api.inbound.openai.responses.serializer import ResponsesSerializer
 from native_api.inbound.openai.responses.unify_items import Conversation
 from native_api.inbound.openai.responses.unify_parts import refuse_kind
 from native_api.inbound.openai.responses.unify_tools import (
@@ -38,6 +39,8 @@ READ_FIELDS: Final = frozenset(
     }
 )  # fmt: skip
 """Fields that are translated, or that say nothing to a provider. All others are reported."""
+
+SERIALIZER: Final = ResponsesSerializer()
 
 LOGPROBS: Final = "message.output_text.logprobs"
 ANSWERED: Final = frozenset({LOGPROBS, "reasoning.encrypted_content"})
@@ -72,6 +75,8 @@ def _unify(body: Json, report: Report) -> ChatRequest:
         for name, value in body.items()
         if name not in READ_FIELDS and value not in (None, [], {}) and not _is_usual(name, value)
     )
+    read = {name: value for name, value in body.items() if name in READ_FIELDS}
+    report.omit_unknown(SERIALIZER.list_unknown_members(read))
     result: ChatRequest = chat
     return result
 
