@@ -61,7 +61,7 @@ async def count_tokens(
         omitted = prepared.request.omitted
         estimate = estimate or TokenCount(prepared.tokens, True, omitted)
         counting = _build_counting_request(prepared, target)
-        if counting is None:
+        if counting is None or attempts.count >= plan.attempt_limits.max_attempts:
             return estimate
         count = await _ask(counting, pool, plan, attempts)
         if count is not None:

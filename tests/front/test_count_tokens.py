@@ -190,6 +190,21 @@ def test_only_the_number_of_calls_is_limited(upstream: Upstream, serve: Serve) -
     assert asked[3].json()["error"]["type"] == "rate_limit_error"
 
 
+def test_one_call_asks_no_more_providers_than_it_may_try(upstream: Upstream, serve: Serve) -> None:
+    models = [f"uncountable-{number}" for number in range(4)]
+    paths = [counts(upstream, model, {}, 500) for model in models]
+    targets = [{"PROVIDER": "claude", "MODEL": model} for model in models]
+    settings = native_api(
+        upstream, MODELS={"wide": {"TARGETS": targets}}, ATTEMPTS={"MAX": 2, "RETRIES": 0}
+    )
+    body = {"model": "wide", "messages": HELLO}
+    with serve("uvicorn", settings) as site:
+        url = f"{site.url}{MESSAGES}"
+        response = httpx.post(url, json=body, headers=site.headers, trust_env=False, timeout=60)
+    assert response.headers["x-native-estimated"] == "true"
+    assert sum(map(len, paths)) == 2
+
+
 def test_a_key_is_needed(asgi_site: Site) -> None:
     client = openai.OpenAI(base_url=f"{asgi_site.url}/v1", api_key="wrong", max_retries=0)
     with client as sdk, pytest.raises(openai.AuthenticationError):
