@@ -128,6 +128,9 @@ def test_fields_have_their_unified_words(fields: Json, unified: Json) -> None:
     assert ChatCompletionSerializer().check_known(chat) == chat
 
 
+IMAGE: Json = {"type": "image", "source": {"type": "url", "url": "https://a.test/x.png"}}
+
+
 @each(
     "fields, names",
     [
@@ -148,6 +151,14 @@ def test_fields_have_their_unified_words(fields: Json, unified: Json) -> None:
         (
             {"tools": [{"type": "web_search_20260209", "name": "web_search", "max_uses": 2}]},
             ["tools.web_search.max_uses"],
+        ),
+        (
+            {"tools": [{"type": "web_search_20260209", "name": "web_search", "defer_loading": True}]},
+            ["tools.web_search.defer_loading"],
+        ),
+        (
+            {"messages": [{"role": "user", "content": [{**IMAGE, "transformations": {"crop": {}}}]}]},
+            ["messages.content.transformations"],
         ),
         ({"metadata": {"user_id": None}, "cache_control": None, "system": None}, []),
     ],

@@ -274,6 +274,13 @@ def test_a_compaction_stands_for_all_before_it() -> None:
     ]
 
 
+def test_the_tools_of_a_compaction_are_reported() -> None:
+    change = {"type": "tool_removal", "tool": {"type": "custom", "name": "f"}}
+    compaction = {"type": "compaction", "content": "They met.", "tool_changes": [change]}
+    _, omitted = unify_all(messages=[HELLO, assistant(compaction, text("So?"))])
+    assert omitted == ["messages.compaction.tool_changes"]
+
+
 def test_a_compaction_that_nobody_can_read_is_reported() -> None:
     compaction = {"type": "compaction", "content": None, "encrypted_content": "x"}
     chat, omitted = unify_all(messages=[HELLO, assistant(compaction, text("So?"))])

@@ -63,6 +63,15 @@ def test_a_part_of_a_message(part: Any, unified: Any) -> None:
         assert messages == [{"role": "user", "content": [unified, {"type": "text", "text": "b"}]}]
 
 
+def test_the_detail_of_a_file_is_reported() -> None:
+    parts = [
+        {"type": "input_file", "file_data": PDF, "detail": "low"},
+        {"type": "input_image", "file_id": "file-1", "detail": "high"},
+    ]
+    for part in parts:
+        assert unify(input=[{"role": "user", "content": [part]}])[1] == ["input.content.detail"]
+
+
 def test_one_text_is_a_string() -> None:
     for role in ("user", "system", "developer"):
         part = {"type": "input_text", "text": "a"}

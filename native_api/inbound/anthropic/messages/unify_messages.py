@@ -126,7 +126,10 @@ class Conversation:
         for block in content:
             if block["type"] != "compaction":
                 kept.append(block)
-            elif block.get("content"):
+                continue
+            if block.get("tool_changes"):
+                self._report.omit("messages.compaction.tool_changes")
+            if block.get("content"):
                 kept = []
                 del self.messages[self._instructions :], self.places[self._instructions :]
                 self._add({"role": "user", "content": block["content"]}, path)

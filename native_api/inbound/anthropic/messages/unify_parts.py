@@ -47,6 +47,8 @@ def _read_text(block: Json, path: str, report: Report) -> list[Json]:
 
 
 def _read_image(block: Json, path: str, report: Report) -> list[Json]:
+    if block.get("transformations"):
+        report.omit("messages.content.transformations")
     source = block["source"]
     if source["type"] == "file":
         return [_file(file_id=source["file_id"], filename=IMAGE_NAME)]

@@ -19,11 +19,13 @@ HELPERS: Final = ("tool_search_tool_", "advisor_")
 it is all given, or with advice."""
 WEB_SEARCH: Final = "web_search_"
 
-SEARCH_LIMITS: Final = (
-    "allowed_domains", "blocked_domains", "max_uses", "response_inclusion",
-)  # fmt: skip
 HINTS: Final = ("input_examples", "defer_loading", "allowed_callers", "eager_input_streaming")
 """Members of the client's tools that the unified request does not have."""
+SEARCH_LIMITS: Final = (
+    "allowed_domains", "blocked_domains", "max_uses", "response_inclusion", "cache_control",
+    "defer_loading", "allowed_callers",
+)  # fmt: skip
+"""The same of the web search."""
 PLACE: Final = ("city", "country", "region", "timezone")
 
 
@@ -76,7 +78,9 @@ def _says_something(tool: Json, name: str) -> bool:
 
 
 def _build_search(tool: Json, report: Report) -> Json:
-    report.omit_all(f"tools.web_search.{name}" for name in SEARCH_LIMITS if tool.get(name))
+    report.omit_all(
+        f"tools.web_search.{name}" for name in SEARCH_LIMITS if _says_something(tool, name)
+    )
     location = tool.get("user_location") or {}
     place = {name: location[name] for name in PLACE if location.get(name)}
     if not place:

@@ -48,6 +48,8 @@ def unify_part(part: Json, path: str, report: Report, text_only: bool = False) -
     if text_only and built["type"] != "text":
         report.refuse(f"{path}.type", "instructions to other APIs' models are text only")
         return None
+    if built["type"] == "file" and part.get("detail") not in (None, "auto"):
+        report.omit("input.content.detail")
     mark = part.get(BREAKPOINT) or {}
     if mark.get("mode") == "explicit":
         built[BREAKPOINT] = {name: mark[name] for name in ("mode", "ttl") if mark.get(name)}
