@@ -200,7 +200,7 @@ def test_a_client_cannot_set_what_the_gateway_owns(name: str, dialect: str) -> N
 
 
 @each("dialect", HOSTS)
-@each("name", ["Model", "serviceTier", "Max-Tokens", "STREAM", "Speed", "Betas"])
+@each("name", ["Model", "serviceTier", "Max-Tokens", "STREAM", "Speed", "Betas", "providerOptions"])
 def test_a_field_that_was_read_has_no_other_spelling(name: str, dialect: str) -> None:
     with pytest.raises(UnsupportedField, match="write it as") as caught:
         forward({name: "x"}, make_target(dialect=dialect))

@@ -79,7 +79,15 @@ def test_a_client_cannot_set_what_the_gateway_owns(name: str) -> None:
     assert caught.value.param == name
 
 
-SPELLINGS = ["Model", "serviceTier", "SERVICE-TIER", "maxOutputTokens", "Stream", "Store"]
+SPELLINGS = [
+    "Model",
+    "serviceTier",
+    "SERVICE-TIER",
+    "maxOutputTokens",
+    "Stream",
+    "Store",
+    "providerOptions",
+]
 
 
 @each("name", SPELLINGS)

@@ -44,7 +44,7 @@ def _build_client_members(wire: OwnedMembers, own_words: frozenset[str]) -> Clie
             {path: kind for path, kind in members.items() if path not in own_words},
             server_tools=True,
         ),
-        {normalize_name(name): name for name in own_words},
+        {normalize_name(name): name for name in (*own_words, "provider_options")},
     )
 
 

@@ -240,9 +240,10 @@ ROUTING_MEMBERS: Final = (
     "route", "preset", "deployment", "deployment_id", "azure_deployment", "engine",
     "model_id", "model_list", "custom_llm_provider", "router_settings_override", "lora",
     "lora_path", "lora_request", "adapter_id", "adapter_source", "endpoint_id", "draft_model",
-    "safety_model", "compound_custom.models",
+    "safety_model", "compound_custom.models", "provider_options.gateway",
 )  # fmt: skip
-"""What chooses a model, an adapter of one, or who runs it: OpenRouter
+"""What chooses a model, an adapter of one, or who runs it: Vercel's gateway
+(https://vercel.com/docs/ai-gateway/models-and-providers/provider-options), OpenRouter
 (https://openrouter.ai/docs/guides/routing/provider-selection), LiteLLM's proxy
 (https://docs.litellm.ai/docs/completion/input), SGLang
 (https://docs.sglang.ai/advanced_features/lora.html), llama.cpp
