@@ -9,7 +9,7 @@ from native_api.dialects.openai_responses.reply_builder import ReplyBuilder
 from native_api.dialects.openai_responses.usage import read_usage
 from native_api.dialects.shared.errors import read_embedded_error
 from native_api.dialects.shared.failure_reasons import raise_failure as raise_failure_reason
-from native_api.dialects.shared.json_values import read_objects
+from native_api.dialects.shared.json_values import read_integer, read_objects
 from native_api.dialects.shared.reply_fields import read_moderation, read_service_tier
 from native_api.types import ChatCompletion, Json
 
@@ -87,7 +87,7 @@ def _add_pieces(items: list[Json], pieces: list[Json]) -> None:
 def build_head(body: Json) -> Json:
     return {
         "id": str(body.get("id") or ""),
-        "created": int(body.get("created_at") or 0),
+        "created": read_integer(body.get("created_at")),
         "model": str(body.get("model") or ""),
     }
 

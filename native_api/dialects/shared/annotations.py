@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from native_api.dialects.shared.json_values import read_integer
 from native_api.types import Json
 
 
@@ -19,19 +20,14 @@ def build_citation(members: Mapping[str, Any], start: int, end: int) -> Json:
     required = {
         "url": _read_text(members.get("url")),
         "title": _read_text(members.get("title")),
-        "start_index": _read_index(members.get("start_index"), start),
-        "end_index": _read_index(members.get("end_index"), end),
+        "start_index": read_integer(members.get("start_index"), start),
+        "end_index": read_integer(members.get("end_index"), end),
     }
     return {"type": "url_citation", "url_citation": {**members, **required}}
 
 
 def _read_text(value: Any) -> str:
     return value if isinstance(value, str) else ""
-
-
-def _read_index(value: Any, default: int) -> int:
-    is_index = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-    return int(value) if is_index else default
 
 
 def build_url_citation(annotation: Json, span: Mapping[str, int] | None = None) -> Json:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from operator import is_
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from native_api.dialects.shared.nesting import check_depth
 from native_api.exceptions import InvalidRequest
 from native_api.types import Json
+
+MAX_INTEGER: Final = 2**53
+"""Numbers from here on lose digits in JavaScript."""
 
 
 def parse_json(text: str) -> Any:
@@ -33,6 +36,12 @@ def read_objects(value: Any) -> list[Json]:
 def read_object(value: Any) -> Json:
     """The value if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def read_integer(value: Any, default: int = 0) -> int:
+    """The number as an integer that every client's JSON can have; the default if it is none."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return int(value) if is_number and 0 <= value < MAX_INTEGER else default
 
 
 def replace_members(whole: Json, members: Mapping[str, Any]) -> Json:

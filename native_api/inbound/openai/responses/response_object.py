@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 from native_api.dialects.openai_responses.reply import REPLY_FIELDS
+from native_api.dialects.shared.json_values import read_integer
 from native_api.exceptions import NativeError, RateLimited
 from native_api.inbound.base import ParsedRequest
 from native_api.types import Json
@@ -66,8 +67,7 @@ class ResponseHead:
 
     def __init__(self, parsed: ParsedRequest, reply: Mapping[str, Any]) -> None:
         """`reply` is the unified reply or a chunk of it."""
-        created = reply.get("created")
-        self.created_at = int(created) if isinstance(created, int | float) else 0
+        self.created_at = read_integer(reply.get("created"))
         self.model = str(reply.get("model") or parsed.body.get("model") or "")
         self.key = self._make_key(str(reply.get("id") or ""))
         self.members = build_echo(parsed)
