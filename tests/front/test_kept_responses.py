@@ -125,7 +125,7 @@ def test_another_callers_is_the_same_as_an_unknown_one(
 
 def test_without_a_key_nothing_is_said(keeping: Site) -> None:
     for identity in ("resp_1", "resp_unknown"):
-        assert httpx.get(f"{keeping.url}/v1/responses/{identity}").status_code == 401
+        assert httpx.get(f"{keeping.url}/v1/responses/{identity}", timeout=60).status_code == 401
 
 
 def test_what_is_not_offered(keeping: Site, alice: openai.OpenAI) -> None:

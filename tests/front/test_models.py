@@ -79,7 +79,7 @@ def test_openais_sdk_lists_the_same(asgi_site: Site) -> None:
 
 @pytest.mark.parametrize("headers", [{}, VERSION])
 def test_an_error_is_in_the_envelope_of_the_api(asgi_site: Site, headers: Any) -> None:
-    response = httpx.get(f"{asgi_site.url}/v1/models", headers=headers, trust_env=False)
+    response = httpx.get(f"{asgi_site.url}/v1/models", headers=headers, timeout=60, trust_env=False)
     body = response.json()
     assert response.status_code == 401
     assert body["error"]["type"] == "authentication_error"
