@@ -130,12 +130,8 @@ class InboundFormat(ABC):
         """A writer for one stream. Only for operations that have streams."""
         raise NotImplementedError(f"{self.operation.name} has no streams")
 
-    def rename_fields(self, names: Iterable[str]) -> list[str]:
-        """The unified fields in this API's words."""
-        return [self.rename_field(name) for name in names]
-
     def rename_field(self, path: str) -> str:
-        """The same for one path, such as `messages[0].content`."""
+        """The path of a unified field, such as `messages[0].content`, in this API's words."""
         for pattern, written in self.field_paths:
             path = pattern.sub(written, path, count=1)
         name = FIELD_NAME.match(path)

@@ -43,7 +43,7 @@ class InferenceView(NativeView):
         if parsed.body.get("stream"):
             return await self._stream(private_api.django_request(request), parsed, caller)
         answer = await self.on_engine(self.call(parsed, caller))
-        self._add_call_headers(answer.headers, parsed.dropped_fields)
+        self._add_call_headers(answer.headers, parsed)
         return self.json_bytes(await self.write_reply(parsed, answer, caller))
 
     # --- what the endpoints of one API may do otherwise ------------------------------------------
@@ -105,7 +105,7 @@ class InferenceView(NativeView):
             )
         )
         try:
-            self._add_call_headers(reply.headers, parsed.dropped_fields)
+            self._add_call_headers(reply.headers, parsed)
             response = EventStreamResponse()
             writer = self.inbound_format.stream(parsed)
             stream_class = background.AsyncStream if self.on_asgi else background.SyncStream
@@ -121,19 +121,21 @@ class InferenceView(NativeView):
         _close_with(request, stream)
         return response
 
-    def _add_call_headers(self, added: dict[str, str], dropped_fields: list[str]) -> None:
+    def _add_call_headers(self, added: dict[str, str], parsed: ParsedRequest) -> None:
         self.add_headers(added)
-        self._rename_omitted()
-        if dropped_fields:
+        self._rename_omitted({} if parsed.client_body is None else parsed.client_body.body)
+        if parsed.dropped_fields:
             listed = self.headers.get("x-native-omitted", "")
-            self.headers["x-native-omitted"] = list_names(dropped_fields, listed)
+            self.headers["x-native-omitted"] = list_names(parsed.dropped_fields, listed)
 
-    def _rename_omitted(self) -> None:
-        """Name the fields that were left out as the client's API does."""
+    def _rename_omitted(self, written: Json) -> None:
+        """Name the fields that were left out as the client's API does, and those of another API
+        that the client has `written` as they are."""
         omitted = self.headers.get("x-native-omitted")
         if omitted and self.inbound_format.field_names:
-            renamed = self.inbound_format.rename_fields(omitted.split(", "))
-            self.headers["x-native-omitted"] = list_names(renamed)
+            rename = self.inbound_format.rename_field
+            names = [name if name in written else rename(name) for name in omitted.split(", ")]
+            self.headers["x-native-omitted"] = list_names(names)
 
 
 class ChatCompletionsView(InferenceView):

@@ -242,6 +242,8 @@ def test_what_is_left_out_is_named_in_the_apis_words(routed: Site, upstream: Ups
     assert {"truncation", "reasoning.summary"} <= set(
         response.headers["x-native-omitted"].split(", ")
     )
+    response = post(routed, APIS["responses"], "other", max_tokens=5, verbosity="low")
+    assert response.headers["x-native-omitted"] == "max_tokens, verbosity"
 
 
 @pytest.mark.parametrize("provider", ["up", "claude", "responses"])

@@ -30,7 +30,7 @@ NOT_SEARCHING = ("bedrock claude", "cohere", "ollama", "openai", "mistral", "dee
 def send(target: Target, client_body: ClientBody) -> tuple[Any, list[str]]:
     """The body that the target gets, and what is left out, in the client's words."""
     prepared = prepare({"model": "m"}, target, client_body=client_body)
-    return prepared.body, FORMAT.rename_fields(prepared.request.omitted)
+    return prepared.body, list(map(FORMAT.rename_field, prepared.request.omitted))
 
 
 @each("name", SEARCHING)
