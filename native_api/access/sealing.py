@@ -37,13 +37,13 @@ The limit of the memory for all bodies only knows these."""
 class CallerSeal:
     """Seals and opens for one request of a caller."""
 
-    __slots__ = ("_caller", "_left_bytes", "_maximum")
+    __slots__ = ("_caller", "_left_bytes", "_opened_bytes")
 
     def __init__(self, caller: Caller) -> None:
         self._caller = caller.identity
-        self._maximum = native_settings.MAX_BODY_BYTES
+        self._opened_bytes = 0
         self._left_bytes = FREE_BYTES
-        """What may still be opened, of that maximum."""
+        """What may still be opened, besides MAX_BODY_BYTES."""
 
     def seal(self, value: Any) -> str:
         """A text that `open` turns into this JSON value again."""
@@ -73,7 +73,7 @@ class CallerSeal:
 
     def _decompress(self, content: bytes) -> bytes:
         self._left_bytes += len(content) * GROWTH
-        left = min(self._left_bytes, self._maximum)
+        left = min(self._left_bytes, native_settings.MAX_BODY_BYTES - self._opened_bytes)
         opened = zlib.decompressobj().decompress(content, left + 1)
         if len(opened) > left:
             raise RequestTooLarge(
@@ -81,5 +81,5 @@ class CallerSeal:
                 "it, or compact the conversation."
             )
         self._left_bytes -= len(opened)
-        self._maximum -= len(opened)
+        self._opened_bytes += len(opened)
         return opened
