@@ -35,6 +35,10 @@ class StreamParser(ABC):
     marker: IssuerMarker | None = None
     """Marks what the provider issued; `Dialect.stream` sets it."""
 
+    has_ended: bool = False
+    """Whether the provider has said that the reply is whole, on wires where it does: then it does
+    not matter how the connection ends."""
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         guard_parser(cls)

@@ -12,7 +12,7 @@ import httpx
 
 from native_api.dialects.base import Dialect
 from native_api.dialects.streams import StreamEditor, StreamParser
-from native_api.exceptions import NativeError, UpstreamError, UpstreamTimeout
+from native_api.exceptions import NativeError, ProviderFault, UpstreamError, UpstreamTimeout
 from native_api.operations import CHAT
 from native_api.types import (
     ChatCompletion,
@@ -117,13 +117,17 @@ class UpstreamStream:
             yield [await self._read_complete_reply()]
             return
         decoder = DECODERS[self._dialect.framing]()
-        async with aclosing(transport.iter_body(self._response)) as pieces:  # type: ignore[type-var]
-            async for piece in pieces:
-                batch = self._parse(decoder.feed(piece))
-                if batch:
-                    yield batch
-                if self._error is not None:
-                    raise self._error
+        try:
+            async with aclosing(transport.iter_body(self._response)) as pieces:  # type: ignore[type-var]
+                async for piece in pieces:
+                    batch = self._parse(decoder.feed(piece))
+                    if batch:
+                        yield batch
+                    if self._error is not None:
+                        raise self._error
+        except ProviderFault:
+            if self._error is not None or not self._parser.has_ended:
+                raise
         yield self._parse(decoder.close()) + self._close_reader()
 
     def _parse(self, events: list[Event]) -> list[StreamItem]:

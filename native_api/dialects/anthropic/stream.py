@@ -103,6 +103,7 @@ class AnthropicStream(StreamParser):
         return self._finish(delta["stop_reason"]) if delta.get("stop_reason") else ()
 
     def _on_message_stop(self, data: Json) -> Sequence[ChatCompletionChunk]:
+        self.has_ended = True
         return self._finish(None)
 
     # --- chunks ----------------------------------------------------------------------------------

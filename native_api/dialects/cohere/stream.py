@@ -41,7 +41,6 @@ class CohereStream(StreamParser):
     def __init__(self) -> None:
         self._id = ""
         self._is_started = False
-        self._is_finished = False
         self._blocks: dict[Any, Json] = {}
         """Cohere's index of a content block -> the block so far. A thinking block has its item's
         index under `_reasoning_index`."""
@@ -62,14 +61,14 @@ class CohereStream(StreamParser):
             return NO_CHUNKS
         kind = data.get("type") or event.type
         handler = EVENT_HANDLERS.get(kind)
-        if handler is not None and not self._is_finished:
+        if handler is not None and not self.has_ended:
             return handler(self, data)
         if kind == "error" or "error" in data or (not kind and "message" in data):
             raise read_reply_error(data)
         return NO_CHUNKS
 
     def close(self) -> Iterable[ChatCompletionChunk]:
-        if not self._is_finished:
+        if not self.has_ended:
             raise build_truncation_error()
         return NO_CHUNKS
 
@@ -242,7 +241,7 @@ class CohereStream(StreamParser):
             self._used_answer_tool,
             has_calls or bool(self._citations.length),
         )
-        self._is_finished = True
+        self.has_ended = True
         annotations = self._pending_annotations
         last = self._build_chunk({"annotations": annotations} if annotations else {}, reason)
         return [*rest, *last]

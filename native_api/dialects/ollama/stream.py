@@ -27,13 +27,12 @@ class OllamaStream(StreamParser):
         self._model = ""
         self._created = 0
         self._is_started = False
-        self._is_finished = False
         self._call_count = 0
         self._image_count = 0
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
         data: Any = parse_event(event)
-        if not isinstance(data, dict) or self._is_finished:
+        if not isinstance(data, dict) or self.has_ended:
             return ()
         if "error" in data:
             raise read_embedded_error(data)
@@ -49,7 +48,7 @@ class OllamaStream(StreamParser):
         if "eval_count" in data or data.get("done"):
             self.record_usage(read_usage(data))
         if data.get("done"):
-            self._is_finished = True
+            self.has_ended = True
             reason = map_finish_reason(data.get("done_reason"), self._call_count > 0)
         if not delta and not reason and not data.get("logprobs"):
             return ()
@@ -67,6 +66,6 @@ class OllamaStream(StreamParser):
         return build_chunk([choice], created=self._created, model=self._model)
 
     def close(self) -> Iterable[ChatCompletionChunk]:
-        if not self._is_finished:
+        if not self.has_ended:
             raise build_truncation_error()
         return ()

@@ -68,7 +68,7 @@ class OpenAIStream(StreamParser):
 
     def finish(self) -> list[ChatCompletionChunk]:
         """The last chunk, at `[DONE]`."""
-        self._done = True
+        self._done = self.has_ended = True
         return self._finish()
 
     def read_chunk(self, chunk: Json, event_type: str) -> list[ChatCompletionChunk]:

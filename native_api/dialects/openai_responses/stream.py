@@ -45,7 +45,6 @@ class ResponsesStream(StreamParser):
         """The events that an editor passed on without having them parsed."""
         self._head: Json = {"id": "", "created": 0, "model": ""}
         self._reply_fields: Json = {}
-        self.has_ended = False
         self._began = False
         self._pending_pieces: dict[Any, list[str]] = {}
         """Pieces of items that are sent when they are done, such as code. Used for counting."""
