@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.front.apis import APIS, PAIRS, WORDS, Api, events_of, read_events, reply_of
-from tests.scripted_provider import Exchange, Upstream, cuts, says, stalls, streams
+from tests.scripted_provider import Upstream, cuts, says, stalls, streams
 from tests.servers import Site, until
 
 
@@ -107,25 +107,6 @@ def test_a_provider_that_breaks_off_is_an_error_of_the_api(
         ("upstream_error", 1),
         ("ok", 0),
     ]
-
-
-async def closes_early(exchange: Exchange) -> None:
-    """Close the connection without the last chunk of HTTP, once all was sent."""
-    exchange.writer.close()
-    raise ConnectionError
-
-
-def test_a_whole_reply_stays_whole_if_the_connection_breaks_after_it(
-    site: Site, upstream: Upstream, pair: tuple[Api, str], model: str
-) -> None:
-    api, provider = pair
-    begun, rest = events_of(provider)
-    upstream.script(model, streams(*begun, *rest, closes_early))
-    with opened(site, api, f"{provider}/{model}") as response:
-        text = response.read().decode()
-    assert api.end in [line for line in text.splitlines() if line][-1]
-    [record] = site.wait_for_usage(model=f"{provider}/{model}")
-    assert (record["status"], record["estimated"]) == ("ok", 0)
 
 
 def test_a_client_that_leaves_closes_the_upstream_and_is_recorded(

@@ -24,10 +24,13 @@ from tests.routing.routing_site import (
 )
 from tests.routing.target_pools import route_of
 from tests.scripted_provider import (
+    DONE,
+    USAGE,
     cuts,
     event,
     pauses,
     stalls,
+    streams,
 )
 
 
@@ -80,6 +83,23 @@ def test_a_broken_stream_is_reported_and_nothing_else_is_tried(
     assert site.run(call) == text
     assert site.request_counts == {"first": 1, "second": 0}
     assert site.pool.concurrency.in_use == {}
+
+
+def test_a_reply_that_has_ended_is_whole_however_the_connection_ends(site: Site) -> None:
+    gate = site.server.gate()
+    whole = b"".join((event({"content": "all"}), event({}, "stop"), USAGE, DONE))  # one read
+    target = site.target("first", streams(whole, gate, cuts))
+
+    async def call() -> str:
+        plan = CallPlan(route_of(target))
+        opened = await attempts.open_stream({**HI, "stream": True}, plan, site.attempts, site.pool)
+        try:
+            return await text_of(opened, after_each=gate.open)
+        finally:
+            await opened.aclose()
+
+    assert site.run(call) == "all"
+    assert site.pool.health.state(target) is TargetState.HEALTHY
 
 
 def test_broken_streams_open_the_circuit(site: Site) -> None:
