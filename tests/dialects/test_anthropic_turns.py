@@ -52,6 +52,26 @@ def test_other_thinking_is_left_out_and_reported(block: dict[str, Any]) -> None:
     assert send({"messages": alone})["messages"] == [USER, USER]
 
 
+COMPACTED = {"type": "compaction", "content": "So far.", "encrypted_content": "c3Vt"}
+
+
+def test_a_compaction_goes_back_to_its_issuer_whole() -> None:
+    turns = [{"role": "assistant", "content": [{**COMPACTED, "issued_by": "p"}]}, USER]
+    request = forward({"messages": turns})
+    assert request.body["messages"][0]["content"] == [COMPACTED]
+    assert request.omitted == ()
+
+
+@each("mark", [{"issued_by": "q"}, {}, {"restored": {}}])
+def test_another_gets_of_it_the_summary_alone(mark: dict[str, Any]) -> None:
+    turns = [{"role": "assistant", "content": [{**COMPACTED, **mark}]}, USER]
+    request = forward({"messages": turns})
+    assert request.body["messages"][0]["content"] == [{"type": "compaction", "content": "So far."}]
+    assert request.omitted == ("messages.compaction",)
+    unread = [{"role": "assistant", "content": [{**COMPACTED, **mark, "content": None}]}, USER]
+    assert send({"messages": unread})["messages"] == [USER]
+
+
 def test_a_vendor_that_signs_nothing_gets_its_thinking_back() -> None:
     turns = [USER, {"role": "assistant", "content": [{**THINKING, "signature": ""}, CALL]}, USER]
     assert send({"messages": turns}, make_target("MiniMax-M2"))["messages"] == turns
@@ -220,8 +240,9 @@ def test_a_reply_without_signatures_is_the_same_object() -> None:
 @each("dialect", ["anthropic", "anthropic_vertex", "anthropic_bedrock"])
 def test_signatures_are_marked_in_a_copy(dialect: str) -> None:
     mark = {"issued_by": "p/anthropic" if "bedrock" in dialect else "p"}
-    reply: dict[str, Any] = {"id": "m", "content": [THINKING, REDACTED, TEXT]}
+    signed = [THINKING, REDACTED, COMPACTED]
+    reply: dict[str, Any] = {"id": "m", "content": [*signed, TEXT]}
     before = deepcopy(reply)
     marked = DIALECTS[dialect].forward_reply(reply, make_target(dialect=dialect))
-    assert marked == {"id": "m", "content": [{**THINKING, **mark}, {**REDACTED, **mark}, TEXT]}
+    assert marked == {"id": "m", "content": [*({**block, **mark} for block in signed), TEXT]}
     assert reply == before

@@ -127,6 +127,14 @@ def wrap(wire: str, event: Event) -> Event:
     return Event("chunk", json.dumps(wrap_event(json.loads(event.data))))
 
 
+def test_an_encrypted_compaction_is_marked() -> None:
+    delta = add(0, "compaction", content="So far.", encrypted_content="c3Vt")
+    events = [STARTED, start(0, type="compaction", content=None), delta, stop(0), ENDED, STOPPED]
+    begun, piece = [event.read() for event in edit("anthropic", events)][1:3]
+    assert piece["delta"]["issued_by"] == "p"
+    assert "issued_by" not in begun["content_block"]
+
+
 def test_an_empty_signature_has_no_mark() -> None:
     empty = add(0, "signature", signature="")
     events = [STARTED, start(0, type="thinking", thinking=""), empty, stop(0), ENDED, STOPPED]

@@ -24,6 +24,12 @@ from native_api.dialects.shared.parts import is_blank
 from native_api.exceptions import UnsupportedField
 from native_api.types import Json, Target
 
+COMPACTION: Final = "compaction"
+SIGNED_TYPES: Final = (*THINKING_TYPES, COMPACTION, "compaction_delta")
+SIGNED_MEMBERS: Final = ("signature", "data", "encrypted_content")
+"""Blocks and deltas, and their members that only the provider can read or check."""
+COMPACTION_SECRETS: Final = frozenset({"signature", "encrypted_content", *OWN_MEMBERS})
+
 FAST_MODE: Final = "fast-mode"
 """How the beta of `speed` begins."""
 
@@ -90,6 +96,8 @@ def _edit_block(block: Json, issuer: str, is_claude: bool, omitted: list[str]) -
     """The block as this provider takes it; None if it cannot read it."""
     if block.get("type") in THINKING_TYPES:
         return _edit_thinking(block, issuer, is_claude, omitted)
+    if block.get("type") == COMPACTION:
+        return _edit_compaction(block, issuer, omitted)
     return _edit_text(block) if block.get("type") == "text" else block
 
 
@@ -138,6 +146,17 @@ def _edit_thinking(block: Json, issuer: str, is_claude: bool, omitted: list[str]
     return None
 
 
+def _edit_compaction(block: Json, issuer: str, omitted: list[str]) -> Json | None:
+    """The block; for another issuer than its own only its summary, which every model can read."""
+    if block.get(MARK) == issuer:
+        return {name: value for name, value in block.items() if name != MARK}
+    if COMPACTION_SECRETS.isdisjoint(block):
+        return block
+    omitted.append("messages.compaction")
+    summary = {name: value for name, value in block.items() if name not in COMPACTION_SECRETS}
+    return summary if summary.get("content") else None
+
+
 # --- replies -------------------------------------------------------------------------------------
 
 
@@ -151,11 +170,11 @@ def mark_message(message: Any, issuer: str) -> Any:
 
 
 def mark_block(block: Any, issuer: str) -> Any:
-    """The block with the mark; itself if it is not thinking that is signed or encrypted."""
+    """A block, or a delta of one, with the mark; itself if nothing of it is signed or encrypted."""
     if (
         isinstance(block, dict)
-        and block.get("type") in THINKING_TYPES
-        and (block.get("signature") or block.get("data"))
+        and block.get("type") in SIGNED_TYPES
+        and any(map(block.get, SIGNED_MEMBERS))
     ):
         return {**block, MARK: issuer}
     return block

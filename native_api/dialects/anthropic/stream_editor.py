@@ -14,7 +14,7 @@ from native_api.dialects.anthropic.blocks import read_string
 from native_api.dialects.anthropic.forward import mark_block
 from native_api.dialects.anthropic.stream import TEXT_MEMBERS, AnthropicStream
 from native_api.dialects.shared.issuers import MARK
-from native_api.dialects.shared.json_values import read_object
+from native_api.dialects.shared.json_values import read_object, replace_members
 from native_api.dialects.shared.wire_editor import WireEditor, forward_event, join_chunks
 from native_api.dialects.streams import parse_event
 from native_api.types import Event, ForwardedEvent, Json
@@ -47,10 +47,13 @@ class AnthropicStreamEditor(WireEditor):
         return (forwarded,) if forwarded.type == "ping" else (*self._take_signature(), forwarded)
 
     def _mark(self, event: Json) -> Json:
-        """The event with the mark on what begins in it; itself if nothing is signed."""
-        block = event.get("content_block")
-        marked = mark_block(block, self._issuer)
-        return event if marked is block else {**event, "content_block": marked}
+        """The event with the mark on its block or delta; itself if nothing of it is signed."""
+        marked: Json = {
+            name: mark_block(event[name], self._issuer)
+            for name in ("content_block", "delta")
+            if name in event
+        }
+        return replace_members(event, marked)
 
     def _hold_signature(self, chunk: Any, event: Json) -> Sequence[ForwardedEvent]:
         """Keep a piece of a signature until the next event of the message."""

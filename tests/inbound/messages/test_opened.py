@@ -59,6 +59,21 @@ def test_a_signature_comes_back_with_its_issuer() -> None:
     assert parsed.dropped_fields == []
 
 
+def test_a_compaction_comes_back_with_its_issuer() -> None:
+    written = {"type": "compaction", "content": "So far.", "issued_by": "anthropic"}
+    reply = {"content": [{**written, "encrypted_content": "sum"}]}
+    sealed = MESSAGES.forward(parse(), reply)
+    [block] = json.loads(sealed)["content"]
+    assert block.keys() == {"type", "content", "encrypted_content"}
+    assert "sum" not in block["encrypted_content"]
+    parsed = parse(block)
+    assert opened(parsed) == [{**written, "encrypted_content": "sum"}]
+    assert parsed.dropped_fields == []
+    assert opened(parse({"type": "compaction", "content": "x"})) == [
+        {"type": "compaction", "content": "x"}
+    ]
+
+
 @each("signature", ["", None])
 def test_an_empty_signature_is_none(signature: Any) -> None:
     """Clients without a field for its absence send it."""

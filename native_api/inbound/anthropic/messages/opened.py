@@ -1,5 +1,5 @@
-"""Opens what the gateway sealed in the thinking of its earlier replies: a provider's signature,
-with the mark of its issuer, or what another wire needs back (`inbound.replayed`)."""
+"""Opens what the gateway sealed in the blocks of its earlier replies: a provider's signature, with
+the mark of its issuer, or what another wire needs back (`inbound.replayed`)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from native_api.inbound.base import Seal
 from native_api.inbound.sealed import read_sealed
 from native_api.types import Json
 
-SEALED_MEMBERS: Final = {"thinking": "signature", "redacted_thinking": "data"}
-"""Type of a block -> its member that is sealed."""
+SEALED_MEMBERS: Final = {
+    "thinking": ("signature",),
+    "redacted_thinking": ("data",),
+    "compaction": ("signature", "encrypted_content"),
+}
+"""Type of a block -> its members that are sealed."""
 
 
 def open_messages(messages: list[Json], seal: Seal) -> tuple[list[Json], list[str]]:
@@ -45,16 +49,22 @@ def _open_block(block: Json, seal: Seal, lost: list[str]) -> Json:
 
     What a client wrote under the names of the gateway's own members is left out.
     """
-    kept = {name: value for name, value in block.items() if name not in OWN_MEMBERS}
-    member = SEALED_MEMBERS.get(block["type"])
-    if member is None:
-        return kept
-    kept.pop(member, None)
-    kept[member] = ""
-    sealed = block.get(member)
-    if not sealed:
-        return kept
-    members = read_sealed(seal.open(sealed), member)
+    sealed = SEALED_MEMBERS.get(block["type"], ())
+    kept = {
+        name: value
+        for name, value in block.items()
+        if name not in OWN_MEMBERS and name not in sealed
+    }
+    for member in sealed:
+        kept |= _open_member(block, member, seal, lost)
+    return kept
+
+
+def _open_member(block: Json, member: str, seal: Seal, lost: list[str]) -> Json:
+    empty = {} if block["type"] == "compaction" else {member: ""}
+    if not block.get(member):
+        return empty
+    members = read_sealed(seal.open(block[member]), member)
     if not members:
         lost.append(f"messages.{member}")
-    return kept | members
+    return empty | members
