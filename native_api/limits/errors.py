@@ -25,8 +25,8 @@ SLOT_RETRY_SECONDS: Final = 1
 
 NO_RETRY: Final = {"x-should-retry": "false"}
 
-SMALLER_CALL: Final = "Ask for a shorter answer (max_tokens), send less, or use a cheaper model."
-FEWER_TOKENS: Final = "Ask for a shorter answer (max_tokens) or send less."
+SMALLER_CALL: Final = "Set a lower limit of output tokens, send less, or use a cheaper model."
+FEWER_TOKENS: Final = "Set a lower limit of output tokens or send less."
 
 
 def rate_limit_error(statuses: Iterable[LimitStatus]) -> NativeError:

@@ -44,7 +44,7 @@ def test_a_budget_that_is_too_small_for_the_call_does_not_send_it_away_to_wait()
     said = message(used=0, units=6 * DOLLAR, amount=5 * DOLLAR)
     assert said.startswith(
         "This call may cost up to 6 USD, more than the whole budget of 5 USD per month for this "
-        "user. Ask for a shorter answer (max_tokens)"
+        "user. Set a lower limit of output tokens"
     )
     assert "resets" not in said
 
@@ -53,7 +53,7 @@ def test_what_is_left_of_a_budget_is_named_if_it_does_not_suffice() -> None:
     said = message(used=4 * DOLLAR, units=2 * DOLLAR, amount=5 * DOLLAR)
     assert said.startswith(
         "This call may cost up to 2 USD, but only 1 USD of the budget of 5 USD per month for this "
-        "user are left. Ask for a shorter answer (max_tokens)"
+        "user are left. Set a lower limit of output tokens"
     )
     assert said.endswith(RESETS)
 
@@ -74,11 +74,11 @@ def test_a_budget_that_others_share_tells_neither_its_amount_nor_its_state(
 def test_a_limit_of_tokens_says_how_many_the_request_may_use() -> None:
     assert message(0, 20, 10, metric="tokens") == (
         "This request is larger than the limit of 10 tokens per month for this user. "
-        "It may use 20. Ask for a shorter answer (max_tokens) or send less."
+        "It may use 20. Set a lower limit of output tokens or send less."
     )
     assert message(8, 5, 10, metric="tokens", span=FOREVER) == (
         "This request would exceed the limit of 10 tokens in total for this user. "
-        "It may use 5. Ask for a shorter answer (max_tokens) or send less."
+        "It may use 5. Set a lower limit of output tokens or send less."
     )
 
 

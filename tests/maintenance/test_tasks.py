@@ -72,4 +72,4 @@ def test_a_failure_is_the_tasks_failure() -> None:
 def test_the_code_of_the_page() -> None:
     [code] = re.findall(r"```python\n(.*?)```", section("maintenance.md#as-a-task"), re.DOTALL)
     exec(code, {})
-    assert MaintenanceJob.objects.filter(succeeded=True).count() == 2
+    assert MaintenanceJob.objects.filter(succeeded=True).count() == 3
