@@ -79,6 +79,9 @@ def without_signatures(request: Any) -> Any:
 
 
 def clean(block: Any) -> Any:
+    if block["type"] == "compaction":
+        signed = ("signature", "encrypted_content")
+        return {name: value for name, value in block.items() if name not in signed or not value}
     if block["type"] not in ("thinking", "redacted_thinking"):
         return block
     return {name: "" if name in ("signature", "data") else value for name, value in block.items()}

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from native_api.access.sealing import CallerSeal
 from native_api.exceptions import UnsupportedField
 from tests.cases import each
+from tests.inbound.contexts import ALICE
 from tests.inbound.messages.requests import HELLO, PNG, talk, unify, unify_all
 
 Json = dict[str, Any]
@@ -282,7 +284,8 @@ def test_the_tools_of_a_compaction_are_reported() -> None:
 
 
 def test_a_compaction_that_nobody_can_read_is_reported() -> None:
-    compaction = {"type": "compaction", "content": None, "encrypted_content": "x"}
+    sealed = CallerSeal(ALICE).seal({"issued_by": "anthropic", "value": "x"})
+    compaction = {"type": "compaction", "content": None, "encrypted_content": sealed}
     chat, omitted = unify_all(messages=[HELLO, assistant(compaction, text("So?"))])
     assert chat["messages"] == [HELLO, {"role": "assistant", "content": "So?"}]
     assert omitted == ["messages.compaction"]

@@ -61,9 +61,11 @@ def _open_block(block: Json, seal: Seal, lost: list[str]) -> Json:
 
 
 def _open_member(block: Json, member: str, seal: Seal, lost: list[str]) -> Json:
-    empty = {} if block["type"] == "compaction" else {member: ""}
+    """The member as it was sealed. Thinking has it in any case, a compaction may be without."""
+    is_required = block["type"] != "compaction"
+    empty = {member: ""} if is_required else {}
     if not block.get(member):
-        return empty
+        return empty if is_required or member not in block else {member: block[member]}
     members = read_sealed(seal.open(block[member]), member)
     if not members:
         lost.append(f"messages.{member}")
