@@ -53,7 +53,6 @@ class OpenAIStream(StreamParser):
         self._reply_fields: Json = {}
         self._last_values: Json = {}
         self._sources: Json = {}
-        self._done = False
         self._ended = False
 
     def feed(self, event: Event) -> Iterable[ChatCompletionChunk]:
@@ -68,7 +67,7 @@ class OpenAIStream(StreamParser):
 
     def finish(self) -> list[ChatCompletionChunk]:
         """The last chunk, at `[DONE]`."""
-        self._done = self.has_ended = True
+        self.has_ended = True
         return self._finish()
 
     def read_chunk(self, chunk: Json, event_type: str) -> list[ChatCompletionChunk]:
@@ -238,7 +237,7 @@ class OpenAIStream(StreamParser):
         }
 
     def close(self) -> Iterable[ChatCompletionChunk]:
-        if not self._choices or not (self._done or self._is_complete()):
+        if not self._choices or not (self.has_ended or self._is_complete()):
             raise UpstreamError(
                 "The provider's stream ended before the answer did.", code="stream_truncated"
             )

@@ -7,15 +7,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from native_api.dialects.anthropic.forward import SIGNED_MEMBERS
 from native_api.dialects.shared.issuers import MARK
 from native_api.dialects.shared.json_values import replace_members
 from native_api.inbound.base import ParsedRequest, Seal
 from native_api.inbound.sealed import find_seal, is_marked, seal_signed
 from native_api.types import Json
-
-SIGNED_MEMBERS: Final = ("signature", "data", "encrypted_content")
 
 
 def seal_message(parsed: ParsedRequest, body: Json) -> Json:

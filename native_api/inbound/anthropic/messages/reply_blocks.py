@@ -17,8 +17,9 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
+from native_api.dialects.anthropic.replay import WIRE
 from native_api.dialects.shared.issuers import MARK
 from native_api.dialects.shared.json_values import dump_json
 from native_api.inbound.anthropic.messages.open_blocks import (
@@ -36,9 +37,6 @@ from native_api.inbound.base import Seal
 from native_api.inbound.replayed import ReplayedMembers
 from native_api.inbound.sealed import seal_replayed, seal_signed
 from native_api.types import Json
-
-FORMAT: Final = "anthropic"
-"""The `format` of reasoning and blocks that are this API's own."""
 
 
 class ReplyBlocks:
@@ -165,7 +163,7 @@ class ReplyBlocks:
 
     def _is_own(self, item: Mapping[str, Any]) -> bool:
         if "format" in item:
-            return bool(item["format"] == FORMAT)
+            return bool(item["format"] == WIRE)
         return item.get("index") in self._own_thinking
 
     def _add_own_thinking(self, item: Mapping[str, Any]) -> None:
@@ -187,7 +185,7 @@ class ReplyBlocks:
     def _add_call(self, piece: Mapping[str, Any]) -> None:
         index = piece.get("index")
         call = self._calls.get(index)
-        own_members, extra = read_call_members(piece, FORMAT)
+        own_members, extra = read_call_members(piece, WIRE)
         if extra:
             call_id = piece.get("id") or (call.start["id"] if call else "")
             replayed = {"index": index, "id": call_id, "extra_content": extra}
@@ -203,7 +201,7 @@ class ReplyBlocks:
 
     def _add_provider_content(self, item: Mapping[str, Any]) -> None:
         block = item.get("block") or {}
-        if item.get("format") != FORMAT:
+        if item.get("format") != WIRE:
             self._replayed.add({"provider_content": [item]})
         elif _has_citations(item):
             self.has_citations = True
@@ -303,4 +301,4 @@ class ReplyBlocks:
 def _has_citations(item: Mapping[str, Any]) -> bool:
     """Whether an item is a text of Anthropic's with citations, without the text itself."""
     block = item.get("block") or {}
-    return item.get("format") == FORMAT and block.get("type") == "text" and "text" not in block
+    return item.get("format") == WIRE and block.get("type") == "text" and "text" not in block

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from native_api.dialects.openai_responses.items import WIRE
 from native_api.dialects.shared.call_extras import read_extras
 from native_api.dialects.shared.issuers import has_extra
 from native_api.dialects.shared.parts import parse_data_url
@@ -42,8 +43,6 @@ from native_api.inbound.openai.responses.unify_tools import ToolName, split_name
 from native_api.inbound.replayed import ReplayedMembers
 from native_api.inbound.sealed import seal_replayed
 from native_api.types import Json
-
-WIRE: Final = "openai_responses"
 
 SERVER_ITEMS: Final = frozenset(
     {
